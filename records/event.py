@@ -1,4 +1,4 @@
-"""What one log line says, who it was, whose data it addressed, and what is left of it for detectors.
+"""What one log line says, who it was, whose data it addressed, and what detectors see of it.
 
 All are msgspec structs without GC tracking: a million of them pass a second's worth of work.
 Times are integer milliseconds since 1970 UTC; addresses are text in canonical form.
@@ -134,7 +134,7 @@ class Signal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Exposure(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One request by `actor` to the data of `target` (or to `object`, where nobody names its owner).
+    """One request by `actor` to the data of `target`, or to an `object` of unknown owner.
 
     `verdict` is foreign, or undetermined where the log has no comparable principal: those count
     only for incidents that a fan-out rule opened. Unique by (event, target).

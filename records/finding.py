@@ -21,7 +21,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     actor: Actor
     members: tuple[Actor, ...]
-    """Who did it, as actors of exposures: for an address rule, the principals or sessions behind."""
+    """Who did it, as actors of exposures: for an address rule, those behind the address."""
     principal: str = ""
     """The vouched-for principal, where there is exactly one."""
     ips: tuple[str, ...] = ()

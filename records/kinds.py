@@ -19,7 +19,7 @@ Outcome = Literal["proven", "possible", "metadata", "denied", "ignored"]
 """What the answer means (table "What happened")."""
 
 Certainty = Literal["proven", "presumed", "possible", "attempted"]
-"""How sure an exposure is. `presumed`: a success whose target rests on a claim or a learned owner."""
+"""How sure an exposure is. presumed: a success that rests on a claim or a learned owner."""
 
 Basis = Literal["owner_logged", "route", "ownership", "claimed", ""]
 """What named the target; "" where nothing did."""

@@ -12,7 +12,7 @@ class ExposureStore(Protocol):
     def exposures_of(
         self, actors: Iterable[Actor], since_ms: int, until_ms: int
     ) -> Iterator[Exposure]:
-        """Exposures whose actor is one of `actors`, since_ms <= time < until_ms, by (time, event)."""
+        """Exposures of these actors, since_ms <= time < until_ms, by (time, event)."""
         ...
 
 
