@@ -1,0 +1,86 @@
+# Breachline's few commands, the same for people and for CI. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
+SETUP := $(VENV)/.setup-done
+DEV := $(VENV)/.dev-done
+
+# Words for the shell: the first Python of at least 3.11 that really runs. PYTHON=... chooses another.
+PYTHON ?=
+FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14; do \
+	    if "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	        2>/dev/null; then python="$$name"; break; fi; done; \
+	if [ -z "$${python:-}" ]; then \
+	    echo "make: building $(VENV): no Python 3.11 or newer with venv was found on PATH." \
+	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
+	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
+
+.PHONY: help setup dev run check test bench lock clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+
+setup: $(SETUP) ## build .venv from requirements.lock (needs Python 3.11 and nothing else)
+
+# A stamp, so that nothing is repeated until a lock or the packaging changes.
+$(SETUP): requirements.lock pyproject.toml
+	@if ! $(PY) -c 'import pip' 2>/dev/null; then \
+	    $(FIND_PYTHON); \
+	    echo "building $(VENV) with $$("$$python" --version)"; \
+	    "$$python" -m venv --clear $(VENV); \
+	fi
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+dev: $(DEV) ## add what the tests need
+
+$(DEV): $(SETUP) requirements-dev.lock
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# LOG reaches the program through the environment, so that a name may hold spaces.
+export LOG
+run: $(SETUP) ## watch a log: make run LOG=access.log [ONCE=1]; without LOG, the bundled example
+	@if [ -n "$${LOG:-}" ]; then exec $(VENV)/bin/breachline run "$$LOG" $(if $(ONCE),--once); \
+	else exec $(VENV)/bin/breachline run --example; fi
+
+define STATIC
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/mypy --no-error-summary
+endef
+# More workers than this start slower than they test.
+PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8
+
+check: $(DEV) ## lint, types and the tests that need no second process: under a minute
+	$(STATIC)
+	$(PYTEST) -m "not stack"
+
+test: $(DEV) ## everything: lint, types and all tests
+	$(STATIC)
+	$(PYTEST)
+
+bench: $(SETUP) ## lines/s of scan beside a reference loop on the same bytes
+	@$(PY) -m benchmarks.scan
+
+# uv only resolves; it comes into a throw-away environment. UPGRADE=1 takes newer versions.
+UV_COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-header --python-version 3.11 $(if $(UPGRADE),--upgrade)
+lock: ## resolve requirements*.in into the lock files, with hashes
+	@$(FIND_PYTHON); tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	"$$python" -m venv "$$tmp"; \
+	"$$tmp/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
+	PATH="$$tmp/bin:$$PATH"; \
+	$(UV_COMPILE) -o requirements.lock requirements.in; \
+	$(UV_COMPILE) -o requirements-dev.lock requirements-dev.in
+
+clean: ## remove what make built; never data (var/)
+	@rm -rf $(VENV) build dist breachline.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The shell for people: the commands, and the simulator that writes them logs to try."""

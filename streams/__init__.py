@@ -1,0 +1,1 @@
+"""The shell: sources, stages in order, checkpoints, settings and the clock. No judgement here."""
