@@ -1,0 +1,239 @@
+"""Bytes of a frame in; a Batch of events, signals, exposures and rejects out.
+
+This is the hot loop: what an ordinary line needs is done here once for all detectors, and only
+notable lines leave as signals. Bad data is a value (a Reject), never an exception.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from intake.formats._base import Format, detect, discover
+from intake.identity import Credentials
+from intake.judge import Judge
+from intake.line import Parsed, Unreadable
+from intake.redact import mask, mask_line
+from intake.settings import IntakeSettings
+from records.event import AccessEvent, Exposure, RawLine, Reject, Signal
+from records.ids import event_id
+from records.kinds import TRUSTED, Verdict
+
+LATENESS_MS = 60_000
+_JUMP_MS = 3_600_000
+_REJECT_BYTES = 4096
+_SAMPLE_LINES = 2_000
+_REQUESTS = 50_000
+
+
+class Watermark(msgspec.Struct):
+    """The latest believable event time over all sources.
+
+    One line whose clock jumped an hour ahead must not make all others late: a jump counts once a
+    second line agrees with the first, or lies beyond it.
+    """
+
+    max_ms: int = 0
+    doubtful_ms: int = 0
+
+    def advance(self, time_ms: int) -> None:
+        """Take one event's time that lies ahead of `max_ms`."""
+        if self.max_ms and time_ms <= self.max_ms + _JUMP_MS:
+            self.max_ms = time_ms
+            return
+        before, self.doubtful_ms = self.doubtful_ms, time_ms
+        if before and abs(time_ms - before) <= _JUMP_MS:
+            self.max_ms = max(before, time_ms)
+        elif self.max_ms < before < time_ms:
+            self.max_ms = before
+
+
+class SourceState(msgspec.Struct):
+    """What is known of one source: its mark, its format, whether it logs credentials."""
+
+    id: str
+    name: str
+    position: int = 0
+    """Everything before this offset has been counted."""
+    format: str = ""
+    credentials: Credentials = msgspec.field(default_factory=Credentials)
+
+
+class Batch(msgspec.Struct):
+    """What came of one frame. lines = events + rejected + duplicate; late is a part of events."""
+
+    source: str
+    lines: int = 0
+    duplicate: int = 0
+    late: int = 0
+    events: list[AccessEvent] = []
+    signals: list[Signal] = []
+    exposures: list[Exposure] = []
+    raw: list[RawLine] = []
+    rejects: list[Reject] = []
+    own: dict[tuple[str, str], int] = {}
+    """(address, vouched principal) -> time of its latest own success."""
+
+    def judged(self) -> Counter[tuple[str, Verdict]]:
+        """Events by (route, verdict)."""
+        return Counter((event.route, event.verdict) for event in self.events)
+
+
+class Reader:
+    """Reads frames of any source with one Judge; keeps a parser a source."""
+
+    def __init__(self, settings: IntakeSettings, judge: Judge, forced_format: str = "auto") -> None:
+        self._settings = settings
+        self._judge = judge
+        self._forced = forced_format
+        self._formats: Mapping[str, Format] = discover()
+        if forced_format != "auto" and forced_format not in self._formats:
+            known = ", ".join(sorted(self._formats))
+            raise ValueError(f"unknown format {forced_format!r}; known: auto, {known}")
+        self._parsers: dict[str, Callable[[bytes], Parsed]] = {}
+        self._requests: dict[str, list[dict[str, tuple[int, str]]]] = {}
+        self.watermark = Watermark()
+
+    def read(
+        self,
+        state: SourceState,
+        offset: int,
+        data: bytes,
+        faults: Sequence[tuple[int, str, str, bytes]] = (),
+    ) -> Batch:
+        """The batch of whole lines `data`, whose first byte stands at `offset` of the source.
+
+        `faults` are bytes that are no lines: (offset, reason, sha256, head). Moves state.position.
+        """
+        batch = Batch(state.id)
+        for at, reason, sha256, head in faults:
+            batch.lines += 1
+            if at < state.position:
+                batch.duplicate += 1
+            else:
+                text = mask(head.decode("utf-8", "backslashreplace"))
+                batch.rejects.append(Reject(state.id, at, reason, sha256, text))
+        lines = data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        if lines:
+            parse = self._parser(state, lines)
+            self._read_lines(state, parse, offset, lines, batch)
+        ends = [at + 1 for at, *_ in faults]
+        state.position = max(state.position, offset + len(data), *ends)
+        return batch
+
+    def _parser(self, state: SourceState, lines: Sequence[bytes]) -> Callable[[bytes], Parsed]:
+        if (parse := self._parsers.get(state.id)) is not None:
+            return parse
+        sample = lines[:_SAMPLE_LINES]
+        if not state.format:
+            found: Format | None = (
+                self._formats[self._forced] if self._forced != "auto" else detect(sample)
+            )
+            if found is None:
+                # Not this frame's fault alone: look again at the next one.
+                return self._formats["json"].parser(self._settings)
+            state.format = found.name
+            parse = found.parser(self._settings)
+            self._look_ahead(state, parse, sample)
+        else:
+            parse = self._formats[state.format].parser(self._settings)
+        self._parsers[state.id] = parse
+        return parse
+
+    def _look_ahead(
+        self, state: SourceState, parse: Callable[[bytes], Parsed], sample: Sequence[bytes]
+    ) -> None:
+        """Learn id spaces and whether credentials are logged before the first line is judged."""
+        identity, routes = self._judge.identity, self._judge.routes
+        for line in sample:
+            try:
+                parsed = parse(line)
+            except Unreadable:
+                continue
+            identity.caller(parsed, "", state.credentials)
+            self._judge.note_ids(routes.place(parsed.target))
+
+    def _read_lines(
+        self,
+        state: SourceState,
+        parse: Callable[[bytes], Parsed],
+        offset: int,
+        lines: Sequence[bytes],
+        batch: Batch,
+    ) -> None:
+        judge, credentials, source = self._judge.judge, state.credentials, state.id
+        watermark, position = self.watermark, state.position
+        max_ms = watermark.max_ms
+        late_before = max_ms - LATENESS_MS
+        events, own = batch.events, batch.own
+        requests = self._requests.setdefault(source, [{}, {}])
+        recent, older = requests
+        total = duplicate = 0
+        for line in lines:
+            start = offset
+            offset += len(line) + 1
+            if not line or line.isspace():
+                continue
+            total += 1
+            if start < position:
+                duplicate += 1
+                continue
+            try:
+                parsed = parse(line)
+                time_ms = parsed.time_ms
+                request_id = parsed.request_id
+                if request_id is not None:
+                    # The same id with other content is another event: clients choose ids too.
+                    said = (time_ms, parsed.target)
+                    if recent.get(request_id) == said or older.get(request_id) == said:
+                        duplicate += 1
+                        continue
+                    recent[request_id] = said
+                    if len(recent) >= _REQUESTS:
+                        requests[:] = recent, older = {}, recent
+                if time_ms > max_ms:
+                    watermark.advance(time_ms)
+                    max_ms = watermark.max_ms
+                    late_before = max_ms - LATENESS_MS
+                late = time_ms < late_before
+                event, signal, exposures = judge(parsed, source, start, credentials, late=late)
+            except Unreadable as why:
+                batch.rejects.append(_reject(source, start, why.reason, line))
+                continue
+            events.append(event)
+            if late:
+                batch.late += 1
+            if (
+                event.outcome == "proven"
+                and event.provenance in TRUSTED
+                and event.verdict in _HARMLESS
+            ):
+                own[event.ip, event.principal] = time_ms
+            if signal is not None:
+                batch.signals.append(signal)
+                batch.exposures.extend(exposures)
+                batch.raw.append(_raw(source, start, line, parsed))
+        batch.lines += total
+        batch.duplicate += duplicate
+
+
+_HARMLESS = frozenset({"own", "no_target"})
+
+
+def _reject(source: str, offset: int, reason: str, line: bytes) -> Reject:
+    text = mask(line[:_REJECT_BYTES].decode("utf-8", "backslashreplace"))
+    return Reject(source, offset, reason, hashlib.sha256(line).hexdigest(), text)
+
+
+def raw_line(event: str, line: bytes, secrets: Sequence[str] = ()) -> RawLine:
+    """A line as evidence: digest of the bytes as logged, secrets masked in what is kept."""
+    data, masked = mask_line(line, secrets)
+    return RawLine(event, hashlib.sha256(line).hexdigest(), data, masked)
+
+
+def _raw(source: str, offset: int, line: bytes, parsed: Parsed) -> RawLine:
+    known = (parsed.session, parsed.authorization, parsed.jwt_payload)
+    return raw_line(event_id(source, offset), line, [value for value in known if value])

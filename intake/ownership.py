@@ -1,0 +1,171 @@
+"""Whose object is it, who is whose, and who may: what people tell us in files.
+
+In: parsed rows of the files that the configuration names. Out: look-ups. Reading the files is the
+shell's work; "a configured source that cannot answer" gives PENDING, never a fall to the next.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+
+import msgspec
+
+from intake.addresses import parse_address
+from intake.routes import compile_route
+from intake.settings import IntakeSettings, Ownership
+from intake.spaces import canonical_id
+
+PENDING: tuple[str, ...] = ("?",)
+"""The source that is configured for this object does not know; nothing else is asked."""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Who may see whose data, on which routes, from when until when (ms; None is open)."""
+
+    principal: str
+    owner: str
+    routes: str
+    from_ms: int | None
+    until_ms: int | None
+
+
+class Tables(msgspec.Struct, frozen=True):
+    """The rows of all files that the configuration names."""
+
+    people: Mapping[str, str] = {}
+    """Any id of a person -> canonical user."""
+    owners: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    """Ownership route -> object -> its owners."""
+    grants: Sequence[Grant] = ()
+
+
+def people_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """id,user rows as canonical id -> canonical user."""
+    return {canonical_id(row["id"]): canonical_id(row["user"]) for row in rows}
+
+
+def owners_of(
+    rows: Iterable[Mapping[str, str]], source: Ownership, roles: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Object -> owners. `roles` are the columns that own it, else the source's owner column."""
+    columns = list(roles) or [source.owner]
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        owners = found.setdefault(canonical_id(row[source.object]), set())
+        owners.update(canonical_id(row[name]) for name in columns if row.get(name, "").strip())
+    return {key: tuple(sorted(owners)) for key, owners in found.items()}
+
+
+def grants_of(rows: Iterable[Mapping[str, str]]) -> list[Grant]:
+    """principal,owner,routes,from,until rows.
+
+    Raises:
+        ValueError: a bound that is no ISO 8601 time.
+    """
+    return [
+        Grant(
+            canonical_id(row["principal"]),
+            canonical_id(row["owner"]) if row["owner"].strip() != "*" else "*",
+            (row.get("routes") or "").strip() or "/**",
+            _time_ms(row.get("from")),
+            _time_ms(row.get("until")),
+        )
+        for row in rows
+    ]
+
+
+def _time_ms(text: str | None) -> int | None:
+    if not text or not text.strip():
+        return None
+    moment = datetime.fromisoformat(text.strip())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+class Ownerships:
+    """Owners of a route's object, by the configured sources."""
+
+    def __init__(self, settings: IntakeSettings, tables: Tables) -> None:
+        self._people = tables.people
+        self._sources = [
+            (compile_route(source.route), tables.owners.get(source.route))
+            for source in settings.ownership
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._sources)
+
+    def owners(self, path: str, object_id: str) -> tuple[str, ...] | None:
+        """Owners of the object; PENDING where its source cannot say; None where none is set."""
+        plain = path.partition("?")[0]
+        for pattern, table in self._sources:
+            if pattern.fullmatch(plain):
+                found = table.get(object_id) if table is not None else None
+                if not found:
+                    return PENDING
+                return tuple(sorted({self._people.get(user, user) for user in found}))
+        return None
+
+
+class Permissions:
+    """Why a foreign access of a vouched principal is allowed (JUDGEMENT: allowed foreign)."""
+
+    def __init__(self, settings: IntakeSettings, tables: Tables) -> None:
+        people = tables.people
+        self._delegates = list(settings.delegates)
+        self._services = {
+            people.get(canonical_id(account.id), canonical_id(account.id)): (
+                [ip_network(network) for network in account.from_],
+                [compile_route(route) for route in account.routes],
+            )
+            for account in settings.service_accounts
+        }
+        self._grants: dict[str, list[Grant]] = {}
+        self._patterns = {grant.routes: compile_route(grant.routes) for grant in tables.grants}
+        for grant in tables.grants:
+            principal = people.get(grant.principal, grant.principal)
+            self._grants.setdefault(principal, []).append(grant)
+        self._people = people
+        self._delegate_cache: dict[str, bool] = {}
+
+    def is_delegate(self, principal: str) -> bool:
+        """Whether a delegate pattern (support-*) names this principal."""
+        known = self._delegate_cache.get(principal)
+        if known is None:
+            known = any(fnmatchcase(principal, pattern) for pattern in self._delegates)
+            if len(self._delegate_cache) < 100_000:
+                self._delegate_cache[principal] = known
+        return known
+
+    def service(self, principal: str, ip: str, path: str) -> bool | None:
+        """True inside the account's bounds, False outside of them, None for no service account."""
+        if (bounds := self._services.get(principal)) is None:
+            return None
+        networks, routes = bounds
+        address = parse_address(ip)
+        near = not networks or (
+            address is not None
+            and any(address.version == n.version and address in n for n in networks)
+        )
+        plain = path.partition("?")[0]
+        return near and (not routes or any(route.fullmatch(plain) for route in routes))
+
+    def ungranted(
+        self, principal: str, targets: tuple[str, ...], path: str, time_ms: int
+    ) -> tuple[str, ...]:
+        """The targets that no grant covers at this time on this path."""
+        if not (grants := self._grants.get(principal)):
+            return targets
+        plain = path.partition("?")[0]
+        covered = {
+            grant.owner if grant.owner == "*" else self._people.get(grant.owner, grant.owner)
+            for grant in grants
+            if (grant.from_ms is None or time_ms >= grant.from_ms)
+            and (grant.until_ms is None or time_ms < grant.until_ms)
+            and self._patterns[grant.routes].fullmatch(plain)
+        }
+        if "*" in covered:
+            return ()
+        return tuple(target for target in targets if target not in covered)
