@@ -124,6 +124,19 @@ class Reader:
         state.position = max(state.position, offset + len(data), *ends)
         return batch
 
+    def times(self, state: SourceState, offset: int, data: bytes) -> list[tuple[int, int]]:
+        """(offset, time in ms) of each line that has a time; nothing is counted or judged."""
+        lines = data.split(b"\n")
+        parse = self._parser(state, lines)
+        found = []
+        for line in lines:
+            try:
+                found.append((offset, parse(line).time_ms))
+            except Unreadable:
+                pass
+            offset += len(line) + 1
+        return found
+
     def _parser(self, state: SourceState, lines: Sequence[bytes]) -> Callable[[bytes], Parsed]:
         if (parse := self._parsers.get(state.id)) is not None:
             return parse
