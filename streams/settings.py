@@ -1,0 +1,379 @@
+"""The configuration (CONTRACT 2): found, read, checked as a whole, and frozen.
+
+In: a path or none, an environment, a working directory. Out: `Loaded`, or a `ConfigError` that
+holds every problem at once, each with file, line, column, dotted path and what to write instead.
+Values that may be secrets are never repeated in a message. `streams/yaml_file.py` reads the text.
+"""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from incidents.settings import PolicySettings
+from intake.settings import Canaries, IntakeSettings
+from intake.settings import Settings as Block
+from records.durations import Seconds
+from responders.settings import GatewaySettings
+from streams.yaml_file import ConfigError, Document, Place, Position, read_yaml
+
+__all__ = ["ConfigError", "Loaded", "Settings", "load"]
+
+M = TypeVar("M", bound=BaseModel)
+
+RULES: tuple[str, ...] = (
+    "header_present", "header_mismatch", "identity_fanout", "cross_user_read", "cross_user_write",
+    "denied_burst", "object_enumeration", "parameter_pollution", "context_failure",
+    "distributed_fanout", "slow_fanout", "bulk_read", "anomaly", "canary", "unauthenticated_read",
+    "principal_switch", "cross_tenant",
+)  # fmt: skip
+"""Every rule.id that a configuration may name, whether or not this version has it."""
+
+_SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20}
+_SIZES |= {"GIB": 2**30, "TIB": 2**40, "B": 1, "": 1}
+
+
+def _parse_size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    digits = value.strip().rstrip("KMGTIBkmgtib ")
+    unit = value.strip()[len(digits) :].strip().upper()
+    if not digits.isdecimal() or unit not in _SIZES:
+        raise ValueError(f"{value!r} is not a size: write 500MB, 10GB or bytes")
+    return int(digits) * _SIZES[unit]
+
+
+def _host_port(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 <= int(port) < 65_536:
+        raise ValueError(f"{text!r} is not host:port: write it like 127.0.0.1:8642")
+    if host.startswith("["):
+        ip_address(host.strip("[]"))
+    elif ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, like [::1]:8642")
+    return text
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("not a URL: write http://host:port or https://host") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("take user and password out of the URL, and use api_key_file")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an http or https URL: write http://host:port or https://host")
+    return text.rstrip("/")
+
+
+Size = Annotated[int, BeforeValidator(_parse_size)]
+"""Bytes, written as a number, 500MB or 10GB."""
+HostPort = Annotated[str, AfterValidator(_host_port)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class Respond(PolicySettings):
+    """`respond:`: the policy, and the enforcement points."""
+
+    gateway: GatewaySettings | None = None
+
+
+class Sasl(Block):
+    """How the service signs in at the brokers; the password itself is never a setting."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str
+    password_env: str | None = Field(default=None, description="variable that holds the password")
+    password_file: Path | None = Field(default=None, description="file that holds the password")
+
+
+class Tls(Block):
+    """Files in PEM."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Kafka(Block):
+    """`kafka:` where the deployment's topics are."""
+
+    brokers: list[HostPort] = Field(min_length=1)
+    prefix: str = "breachline."
+    session_timeout_s: float = Field(default=10, gt=0)
+    sasl: Sasl | None = None
+    tls: Tls | None = None
+
+
+class Elasticsearch(Block):
+    """`elasticsearch:` where findings and evidence are indexed."""
+
+    hosts: list[Url] = Field(min_length=1)
+    api_key_file: Path | None = None
+    ca_file: Path | None = None
+
+
+class Console(Block):
+    """`console:` the web page and the API."""
+
+    listen: HostPort = "127.0.0.1:8642"
+
+
+class History(Block):
+    """`history:` the access events that are kept for search, capture and long look-backs."""
+
+    enabled: bool = True
+    max_age: Seconds = Field(default=30 * 86_400, gt=0)
+    max_bytes: Size = Field(default=10 * 10**9, gt=0)
+
+
+class Settings(BaseModel):
+    """The whole of breachline.yaml; relative paths are already resolved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    intake: IntakeSettings = IntakeSettings()
+    canaries: Canaries = Canaries()
+    detect: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """rule.id -> what differs from the rule's own defaults, as the detector's Settings take it."""
+    data_dir: Path = Path("var")
+    respond: Respond = Respond()
+    kafka: Kafka | None = None
+    elasticsearch: Elasticsearch | None = None
+    console: Console = Console()
+    history: History = History()
+
+
+class Loaded(NamedTuple):
+    """A configuration, the file that it came from, and what a person should know about it."""
+
+    settings: Settings
+    path: Path | None
+    warnings: tuple[str, ...]
+
+
+def load(path: Path | None, env: Mapping[str, str], cwd: Path) -> Loaded:
+    """The configuration: `path`, else $BREACHLINE_CONFIG, else cwd/breachline.yaml, else defaults.
+
+    Relative paths in the file are relative to the file's folder.
+
+    Raises:
+        ConfigError: `.problems` has every one of them, in the order of the file.
+    """
+    named = path or (Path(env["BREACHLINE_CONFIG"]) if env.get("BREACHLINE_CONFIG") else None)
+    file = cwd / (named or "breachline.yaml")
+    if named is None and not file.exists():
+        return Loaded(Settings(data_dir=cwd / "var"), None, ())
+    origin = "--config" if path else "BREACHLINE_CONFIG" if named else "found here"
+    shown = named or Path("breachline.yaml")
+    document = read_yaml(file, f"{shown}", origin)
+    problems = list(document.problems)
+    warnings: list[str] = []
+    if document.data is None:
+        warnings.append(f"{shown}: the file is empty; the defaults hold")
+    # A block whose lines are all commented out is a block that is not there.
+    data = {key: value for key, value in (document.data or {}).items() if value is not None}
+    settings = _validated(Settings, data, (), document, problems) or _sound_blocks(data)
+    settings = _with_paths_from(settings, file.parent)
+    problems += _rule_problems(document, warnings)
+    problems += _block_problems(settings, document)
+    if problems:
+        # In the order of the file: people fix from top to bottom.
+        raise ConfigError([text for _, text in sorted(problems, key=lambda item: item[0])])
+    if "data_dir" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"data_dir": cwd / "var"})
+    return Loaded(settings, file, tuple(warnings))
+
+
+_Problems = list[tuple[Position, str]]
+
+
+def _validated(
+    model: type[M], data: object, base: Place, document: Document, problems: _Problems
+) -> M | None:
+    """The model of `data`, which stands at `base`; or None, and what is wrong in `problems`."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        told: set[Place] = set()
+        for item in error.errors(include_url=False):
+            place = (*base, *item["loc"])
+            if item["type"] != "missing":
+                # Without the names of a union's members, each of which has its own complaint.
+                place = document.nearest(place)
+            if place not in told:
+                told.add(place)
+                text = _what_to_write(model, dict(item), item["loc"])
+                unknown = item["type"] == "extra_forbidden"
+                problems.append(document.problem(place, text, key=unknown))
+    return None
+
+
+def _sound_blocks(data: Mapping[str, Any]) -> Settings:
+    """What is well-formed by itself, so that its files are still checked in the same run."""
+    kept = {}
+    for name, value in data.items():
+        try:
+            Settings.model_validate({name: value})
+        except ValidationError:
+            continue
+        kept[name] = value
+    return Settings.model_validate(kept)
+
+
+def _rule_problems(document: Document, warnings: list[str]) -> _Problems:
+    """What is wrong below `detect` and `respond.rules`, each rule by its detector's Settings."""
+    if not (document.at(("detect",)) or document.at(("respond", "rules"))):
+        return []
+    # Here, not above: most configurations change no rule, and need no detector to be loaded.
+    from detectors.engine import discover  # noqa: PLC0415
+
+    problems: _Problems = []
+    here = {name: detector.Settings for name, detector in discover().items()}
+    known = sorted({*RULES, *here})
+    for section in (("detect",), ("respond", "rules")):
+        block = document.at(section)
+        if not isinstance(block, dict):
+            continue
+        for rule, values in block.items():
+            place = (*section, rule)
+            if rule not in known:
+                text = f"there is no rule {rule!r}{_nearest(rule, known)}"
+                problems.append(document.problem(place, text, key=True))
+            elif rule not in here:
+                text = f"rule {rule} is not in this version"
+                warnings.append(document.problem(place, text, key=True)[1])
+            elif section == ("detect",) and isinstance(values, dict):
+                _validated(here[rule], values, place, document, problems)
+    return problems
+
+
+def _block_problems(settings: Settings, document: Document) -> _Problems:
+    """What one field alone cannot know: files that must exist, sources that need one kind."""
+    problems = [
+        document.problem(place, f"{path}: {_missing(path)}")
+        for place, path in named_files(settings)
+        if not path.is_file()
+    ]
+    for index, source in enumerate(settings.intake.ownership):
+        if sum((source.file is not None, source.http is not None, source.learn)) != 1:
+            text = "give exactly one of file, http and learn: true"
+            problems.append(document.problem(("intake", "ownership", index), text))
+    sasl = settings.kafka.sasl if settings.kafka else None
+    if sasl and bool(sasl.password_env) == bool(sasl.password_file):
+        text = "give one of password_env and password_file"
+        problems.append(document.problem(("kafka", "sasl"), text))
+    return problems
+
+
+def _missing(path: Path) -> str:
+    if path.is_dir():
+        return "is a directory: name a file"
+    return "no such file: create it, or correct the path (relative to this configuration)"
+
+
+def named_files(settings: Settings) -> Iterator[tuple[Place, Path]]:
+    """(place in the configuration, path) of every file that it reads from."""
+    for place, path in _paths(settings, ()):
+        if place != ("data_dir",):
+            yield place, path
+
+
+def _paths(value: object, place: Place) -> Iterator[tuple[Place, Path]]:
+    if isinstance(value, Path):
+        yield place, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            if name in value.model_fields_set:
+                yield from _paths(getattr(value, name), (*place, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, (*place, index))
+
+
+def _with_paths_from(model: M, folder: Path) -> M:
+    """The same with every relative path that the file gave taken from `folder`."""
+
+    def moved(value: object) -> object:
+        if isinstance(value, Path):
+            return folder / value
+        if isinstance(value, BaseModel):
+            return _with_paths_from(value, folder)
+        return [moved(item) for item in value] if isinstance(value, list) else value
+
+    given = {name: moved(getattr(model, name)) for name in model.model_fields_set}
+    return model.model_copy(update=given)
+
+
+_WRITE: Mapping[str, str] = MappingProxyType(
+    {
+        "bool_type": "write true or false",
+        "bool_parsing": "write true or false",
+        "int_type": "write a whole number",
+        "int_parsing": "write a whole number",
+        "int_from_float": "write a whole number",
+        "float_type": "write a number",
+        "float_parsing": "write a number",
+        "list_type": "write a list: [one, two]",
+        "dict_type": "write a block of key: value",
+        "model_type": "write a block of key: value",
+        "path_type": "write the path of a file",
+        "missing": "this key is missing; add it",
+    }
+)
+
+
+def _what_to_write(model: type[BaseModel], error: dict[str, Any], loc: Place) -> str:
+    """One sentence for one of pydantic's errors; the value itself is not repeated."""
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        names = _names_at(model, loc[:-1])
+        return f"unknown key {loc[-1]!r}{_nearest(str(loc[-1]), names)}"
+    if kind == "literal_error":
+        return f"not allowed here: write {error['ctx']['expected']}"
+    if kind == "string_type":
+        if isinstance(error["input"], bool | int | float):
+            return 'YAML reads this as no text: put it in quotes, "..."'
+        return "write a text"
+    if kind.startswith("date"):
+        return "write a date or time such as 2027-01-01 or 2027-01-01T12:00:00Z"
+    if kind == "value_error":
+        text = str(error["ctx"]["error"])
+        if "does not appear to be an IPv4 or IPv6" in text or "permitted" in text:
+            text += ": write an address or a network such as 10.0.0.0/8"
+        return text
+    return _WRITE.get(kind) or f"{error['msg']}"
+
+
+def _nearest(word: str, names: list[str]) -> str:
+    if near := get_close_matches(word, names, n=1, cutoff=0.6):
+        return f": did you mean {near[0]!r}?"
+    return f": write one of {', '.join(names)}" if names else ""
+
+
+def _names_at(model: type[BaseModel], loc: Place) -> list[str]:
+    """The keys that may stand at `loc` below `model`."""
+    at: type[BaseModel] | None = model
+    for part in loc:
+        if at is None:
+            return []
+        fields = {field.alias or name: field for name, field in at.model_fields.items()}
+        if isinstance(part, str) and part in fields:
+            at = _model_in(fields[part].annotation)
+        # An index, or the name of a union's member, stays within the same model.
+    return sorted(field.alias or name for name, field in at.model_fields.items()) if at else []
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds, be it optional, in a list or in a dict."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        if found := _model_in(inner):
+            return found
+    return None
