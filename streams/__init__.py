@@ -1,1 +1,4 @@
-"""The shell: sources, stages in order, checkpoints, settings and the clock. No judgement here."""
+"""The shell: sources of bytes, the embedded runner, the Faust app, checkpoints, clocks, settings.
+
+Everything that touches files, sockets, brokers or wall time is here; no judgement is.
+"""
