@@ -15,7 +15,7 @@ from typing import Final
 
 from streams.archives import Log, open_log, packing
 from streams.lines import FRAME_BYTES, MAX_LINE_BYTES, Frame, LineCutter
-from streams.rotated import Key, Rotated, inode_key, recognise, rotated_files
+from streams.rotated import Key, Rotated, inode_key, names_beside, recognise, rotated_files
 from streams.sources import HEAD_BYTES, SourceBook, first_line, read_log
 
 _LINGER_POLLS: Final = 50
@@ -96,6 +96,7 @@ class _Tail:
                 self._begin_again()
                 return True
         if data:
+            self.quiet_polls = 0
             self._ready.extend(self._cutter.feed(data))
         elif finish:
             self._ready.extend(self._cutter.finish())
@@ -178,7 +179,7 @@ class Follower:
         self._current: _Tail | _Packed | None = None
         self._files: list[_Tail | _Packed] = []
         """Oldest first."""
-        self._caught_up = False
+        self._beside: frozenset[tuple[str, int]] | None = None
         self._truncated = False
 
     def poll(self, max_bytes: int = FRAME_BYTES, *, finish: bool = False) -> Frame | None:
@@ -212,7 +213,6 @@ class Follower:
         last_time = retired and (finish or file.quiet_polls >= self._linger_polls)
         frame = file.poll(max_bytes, finish=finish or bool(last_time))
         if frame:
-            file.quiet_polls = 0
             return frame
         file.quiet_polls = file.quiet_polls + 1 if retired else 0
         if last_time:
@@ -242,7 +242,9 @@ class Follower:
             self._current = new
         except FileNotFoundError:
             self._current = None
-            if not self._caught_up:
+            # Files may come and be rotated away again without ever being seen under the path.
+            if self._beside != (names := names_beside(self.path)):
+                self._beside = names
                 self._catch_up(None)
         except OSError as error:
             self._current = None
@@ -266,7 +268,6 @@ class Follower:
         Those are the known ones that hold more than their marks, and what came after the newest
         known one. Where nothing is known there is nothing to catch up with.
         """
-        self._caught_up = True
         files = rotated_files(self.path, self._book, self._mark)
         known = [file.mark > 0 or self._opened(file.key) is not None for file in files]
         newest = max((i for i, is_known in enumerate(known) if is_known), default=-1)

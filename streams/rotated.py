@@ -40,6 +40,16 @@ def inode_key(status: os.stat_result) -> Key:
     return status.st_dev, status.st_ino
 
 
+def names_beside(path: str) -> frozenset[tuple[str, int]]:
+    """(name, inode) of what begins with the name of `path` beside it: cheap, to see a change."""
+    try:
+        with os.scandir(Path(path).parent) as entries:
+            name = Path(path).name
+            return frozenset((e.name, e.inode()) for e in entries if e.name.startswith(name))
+    except OSError:
+        return frozenset()
+
+
 def rotated_files(path: str, book: SourceBook, mark: Callable[[str], int]) -> list[Rotated]:
     """The regular files beside `path`, oldest first; of a packed file and its plain twin, the twin.
 
