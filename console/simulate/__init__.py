@@ -3,7 +3,7 @@
 Nothing here uses Breachline's own judging: what an attack disclosed is known from its script.
 """
 
-from console.simulate.attacks import KINDS
+from console.simulate.plan import KINDS
 from console.simulate.run import Truth, simulate
 
 __all__ = ["KINDS", "Truth", "simulate"]

@@ -6,7 +6,7 @@ In: the World. Out: breachline.yaml, README.md and, where principals are mapped,
 from pathlib import Path
 
 from console.simulate.lines import Format
-from console.simulate.world import BATCH_NETWORK, SERVICE, World
+from console.simulate.world import BATCH_NETWORK, CARRIER_NETWORK, SERVICE, World
 
 _README = """\
 # A simulated access log
@@ -18,9 +18,9 @@ Ordinary traffic, and attacks whose truth is known: `truth.json` says who did wh
 """
 
 
-def write_config(out: Path, world: World, *, format_: Format) -> None:
+def write_config(out: Path, world: World, *, format_: Format, seconds: int) -> None:
     """Write what a person would configure for this service."""
-    (out / "breachline.yaml").write_text(config_text(world, format_=format_))
+    (out / "breachline.yaml").write_text(config_text(world, format_=format_, seconds=seconds))
     packed = (out / "access.log.gz").exists()
     (out / "README.md").write_text(_README.format(log="access.log.gz" if packed else "access.log"))
     people = out / "people.csv"
@@ -30,8 +30,8 @@ def write_config(out: Path, world: World, *, format_: Format) -> None:
         people.write_text("id,user\n" + rows)
 
 
-def config_text(world: World, *, format_: Format) -> str:
-    """breachline.yaml of a World."""
+def config_text(world: World, *, format_: Format, seconds: int) -> str:
+    """breachline.yaml of a World whose log covers so many seconds."""
     base = world.prefix
     vouched = world.principals not in {"none", "asserted"}
     parts = ["# The configuration of a simulated service.", "intake:"]
@@ -54,4 +54,8 @@ def config_text(world: World, *, format_: Format) -> str:
             f'    - {{id: {SERVICE}, from: [{BATCH_NETWORK}], routes: ["{base}/wallets/**"]}}',
             '  delegates: ["support-*"]',
         ]
+    parts += ["respond:", f"  carriers: [{CARRIER_NETWORK}]"]
+    if seconds < 2 * 3600:
+        # By default an hour must have been seen before anything is blocked.
+        parts.append(f"  min_history: {max(1, seconds // 240)}m  # this log is short")
     return "\n".join(parts) + "\n"

@@ -63,7 +63,7 @@ def line_of(format_: Format) -> Line:
     if format_ not in _LINES:
         raise ValueError(f"log format {format_!r}: write one of {', '.join(_LINES)}")
     parts, second, render = _LINES[format_]
-    return Line(lru_cache(maxsize=4096)(parts), second, render)
+    return Line(lru_cache(maxsize=256)(parts), second, render)
 
 
 def _ecs_parts(client: Client) -> Parts:

@@ -16,9 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from console.simulate.attacks import Attacker, kinds_for, plan_attacks
+from console.simulate.attacks import Attacker
 from console.simulate.config import write_config
 from console.simulate.lines import Format, Line, Request, line_of
+from console.simulate.plan import kinds_for, plan_attacks
 from console.simulate.traffic import Ordinary, staff_and_machines
 from console.simulate.world import Ids, Principals, World, build_world
 
@@ -128,7 +129,7 @@ def simulate(
             written += len(text)
     truth = Truth(out, log, written, start_ms, end_ms, tuple(planned))
     _write_truth(truth, world, seed=seed, format_=format)
-    write_config(out, world, format_=format)
+    write_config(out, world, format_=format, seconds=seconds)
     return truth
 
 
