@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections import Counter
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from typing import Literal, Self
@@ -69,6 +70,7 @@ class Gateway:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
+            self._server.hang_up()
             self._server = self._thread = None
 
     def __enter__(self) -> Self:
@@ -95,6 +97,24 @@ class Gateway:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._connections: set[socket.socket] = set()
+
+    def process_request(self, request, client_address):
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self):
+        """End kept-alive connections too, as a process that dies does."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request, client_address):
         """A client that hangs up is what the tests are about."""
