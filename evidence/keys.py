@@ -1,0 +1,106 @@
+"""The key under which credentials become digests, and the digest itself.
+
+A data directory comes in, 32 secret bytes in a file of the owner's alone go out. Neither the key
+nor a credential may stand in a message, a log or a record: what is kept of a token is its digest,
+which is worthless without the key and equal wherever the key is.
+"""
+
+import errno
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+SIZE_BYTES = 32
+_HEX_DIGITS = 24
+_REMEMBERED = 200_000
+
+
+def load_digest_key(data_dir: Path, create: bool) -> bytes:
+    """The 32 bytes of data_dir/keys/digest.key, made first if there are none and `create`.
+
+    However many processes create it at once, all get the same bytes.
+
+    Raises:
+        FileNotFoundError: there is none, and not `create`.
+        PermissionError: it cannot be read, or others than its owner can.
+        ValueError: it has not 32 bytes.
+    """
+    path = data_dir / "keys" / "digest.key"
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        if not create:
+            raise FileNotFoundError(
+                errno.ENOENT,
+                f"reading the digest key: {path} is missing: copy it from the machine that "
+                "made it (without it, sessions get other ids than before)",
+            ) from None
+    _create(path)
+    return _read(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            key = file.read(SIZE_BYTES + 1)
+    except PermissionError:
+        raise PermissionError(
+            errno.EACCES, f"reading the digest key: {path} is unreadable for this user: chown it"
+        ) from None
+    if mode & 0o077:
+        raise PermissionError(
+            errno.EACCES,
+            f"reading the digest key: others may read {path} (mode {mode:o}): chmod 600 it",
+        )
+    if len(key) != SIZE_BYTES:
+        raise ValueError(
+            f"reading the digest key: {path} must have {SIZE_BYTES} bytes: restore it from a "
+            "backup, or remove it to begin with new session ids"
+        )
+    return key
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(SIZE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, does not replace the key of a process that was faster.
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+class CredentialDigest:
+    """Credential -> 24 hex digits of HMAC-SHA256, the same wherever the key is the same."""
+
+    def __init__(self, key: bytes) -> None:
+        self._start = hmac.new(key, digestmod=hashlib.sha256)
+        self._known: dict[str, str] = {}
+
+    def __call__(self, value: str) -> str:
+        """The digest of a credential."""
+        known = self._known.get(value)
+        if known is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            keyed = self._start.copy()
+            keyed.update(value.encode("utf-8", "surrogatepass"))
+            known = self._known[value] = keyed.hexdigest()[:_HEX_DIGITS]
+        return known

@@ -1,0 +1,153 @@
+"""The append-only log: what was intended, what was answered, what was kept, who approved.
+
+Actions, receipts, references to raw lines and approvals come in; each is one entry, numbered in
+order of arrival. Nothing may change or remove an entry: triggers refuse it, and the Merkle ledger
+counts on it, because its leaves are these payloads in this order.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from evidence._database import Database
+from records.event import RawLine
+from records.ids import digest
+from records.incident import Action, Receipt
+
+EntryKind = Literal["intent", "receipt", "captured", "approval"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One leaf: `payload` is canonical JSON (keys sorted, no white space, UTF-8)."""
+
+    seq: int
+    entry_id: str
+    kind: EntryKind
+    at_ms: int
+    payload: bytes
+
+
+class Captured(msgspec.Struct, frozen=True, kw_only=True):
+    """A raw line that an incident keeps: the log holds its digest, the store its bytes."""
+
+    event: str
+    sha256: str
+    """Of the bytes as logged."""
+    masked: bool
+    incident: str
+    at_ms: int
+
+
+class Approval(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word on an action that waits for one."""
+
+    action: str
+    approved: bool
+    by: str
+    why: str
+    at_ms: int
+
+
+_Record = Action | Receipt | Captured | Approval
+
+
+class Log:
+    """The log of one store; appends stand in the store's transaction where one is open."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append_intent(self, action: Action) -> int:
+        """Sequence number of the action's intent; the first with this id stands.
+
+        MUST be committed before the effect: an effect without an intent cannot be undone.
+        """
+        return self._append(action.id, "intent", action.decided_ms, action.id, action)
+
+    def append_receipt(self, receipt: Receipt) -> int:
+        """Sequence number of the receipt; an equal one is stored once."""
+        entry_id = "rcp-" + digest(canonical(receipt).decode())
+        return self._append(entry_id, "receipt", receipt.at_ms, receipt.action, receipt)
+
+    def append_captured(self, line: RawLine, incident: str, at_ms: int) -> int:
+        """Sequence number of the line's reference; once an incident and event.
+
+        The line's bytes stay in the store from now on, whatever the look-back.
+        """
+        captured = Captured(
+            event=line.event,
+            sha256=line.sha256,
+            masked=line.masked,
+            incident=incident,
+            at_ms=at_ms,
+        )
+        entry_id = "cap-" + digest(incident, line.event)
+        with self._database.writing(f"keeping line {line.event}") as db:
+            db.execute("INSERT OR IGNORE INTO referred VALUES (?)", (line.event,))
+            return self._append(entry_id, "captured", at_ms, incident, captured)
+
+    def append_approval(self, approval: Approval) -> int:
+        """Sequence number of the approval; an equal one is stored once."""
+        entry_id = "apr-" + digest(canonical(approval).decode())
+        return self._append(entry_id, "approval", approval.at_ms, approval.action, approval)
+
+    def _append(
+        self, entry_id: str, kind: EntryKind, at_ms: int, subject: str, record: _Record
+    ) -> int:
+        with self._database.writing(f"appending {kind} {entry_id}") as db:
+            # OR IGNORE would spend a number on a repeated entry, and leave a gap between leaves.
+            seen = db.execute("SELECT seq FROM log WHERE entry_id = ?", (entry_id,)).fetchone()
+            if seen is not None:
+                return int(seen[0])
+            row = (entry_id, kind, at_ms, subject, canonical(record))
+            cursor = db.execute(
+                "INSERT INTO log (entry_id, kind, at_ms, subject, payload) VALUES (?, ?, ?, ?, ?)",
+                row,
+            )
+            return int(cursor.lastrowid or 0)
+
+    def entries(self, after_seq: int = 0) -> Iterator[Entry]:
+        """Every entry after a number, in order."""
+        sql = "SELECT seq, entry_id, kind, at_ms, payload FROM log WHERE seq > ? ORDER BY seq"
+        for row in self._database.rows("reading the log", sql, (after_seq,)):
+            yield Entry(*row)
+
+    def actions(self) -> Iterator[Action]:
+        """Every action that was intended, in order."""
+        for payload in self._payloads("intent", None):
+            yield msgspec.json.decode(payload, type=Action)
+
+    def action(self, action_id: str) -> Action | None:
+        """One action, or None."""
+        for payload in self._payloads("intent", action_id):
+            return msgspec.json.decode(payload, type=Action)
+        return None
+
+    def receipts(self, action_id: str | None = None) -> Iterator[Receipt]:
+        """Receipts, of one action or of all, in order."""
+        for payload in self._payloads("receipt", action_id):
+            yield msgspec.json.decode(payload, type=Receipt)
+
+    def approvals(self, action_id: str | None = None) -> Iterator[Approval]:
+        """Approvals, of one action or of all, in order."""
+        for payload in self._payloads("approval", action_id):
+            yield msgspec.json.decode(payload, type=Approval)
+
+    def captured(self, incident: str | None = None) -> Iterator[Captured]:
+        """References of lines that one incident, or any, keeps, in order."""
+        for payload in self._payloads("captured", incident):
+            yield msgspec.json.decode(payload, type=Captured)
+
+    def _payloads(self, kind: EntryKind, subject: str | None) -> Iterator[bytes]:
+        sql, values = "SELECT payload FROM log WHERE kind = ? {} ORDER BY seq", [str(kind)]
+        if subject is not None:
+            values.append(subject)
+        sql = sql.format("" if subject is None else "AND subject = ?")
+        for (payload,) in self._database.rows("reading the log", sql, values):
+            yield payload
+
+
+def canonical(record: _Record | Sequence[object] | dict[str, object]) -> bytes:
+    """JSON with sorted keys and no white space: equal records give equal bytes, anywhere."""
+    return msgspec.json.encode(record, order="sorted")
