@@ -82,10 +82,10 @@ def schema() -> dict[str, Any]:
     whole["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     whole["title"] = "breachline.yaml"
     rules: dict[str, Any] = {rule: {"type": "object"} for rule in RULES}
-    for rule, detector in sorted(discover().items()):
+    for detector in discover():
         own = detector.Settings.model_json_schema(schema_generator=_Schema)
         whole["$defs"].update(own.pop("$defs", {}))
-        rules[rule] = own
+        rules[detector.id] = own
     whole["properties"]["detect"] = {
         "type": "object",
         "properties": rules,

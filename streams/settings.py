@@ -234,7 +234,7 @@ def _rule_problems(document: Document, warnings: list[str]) -> _Problems:
     from detectors.engine import discover  # noqa: PLC0415
 
     problems: _Problems = []
-    here = {name: detector.Settings for name, detector in discover().items()}
+    here = {detector.id: detector.Settings for detector in discover()}
     known = sorted({*RULES, *here})
     for section in (("detect",), ("respond", "rules")):
         block = document.at(section)
@@ -351,7 +351,8 @@ def _what_to_write(model: type[BaseModel], error: dict[str, Any], loc: Place) ->
 
 
 def _nearest(word: str, names: list[str]) -> str:
-    if near := get_close_matches(word, names, n=1, cutoff=0.6):
+    begun = [name for name in names if name.startswith(word)]
+    if near := begun or get_close_matches(word, names, n=1, cutoff=0.6):
         return f": did you mean {near[0]!r}?"
     return f": write one of {', '.join(names)}" if names else ""
 

@@ -116,7 +116,9 @@ def parse_yaml(text: str, name: str) -> Document:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise ConfigError([_syntax(name, error)]) from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except RecursionError:
+        raise ConfigError([f"{name}: nested too deeply: take lists and aliases apart"]) from None
+    except yaml.YAMLError as error:
         raise ConfigError([f"{name}: this is not YAML: {_first_line(error)}"]) from None
     return document
 

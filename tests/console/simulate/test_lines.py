@@ -102,15 +102,15 @@ def test_json(client, more):
         (
             FULL._replace(user_agent="curl/8.1"),
             (
-                '203.0.113.7 - u-17 [22/Nov/2026:10:00:03 +0000] "GET /users/u-18?a=1 HTTP/1.1" 200 512'
-                ' "https://blog.example.net/" "curl/8.1"\n'
+                '203.0.113.7 - u-17 [22/Nov/2026:10:00:03 +0000] "GET /users/u-18?a=1 HTTP/1.1" '
+                '200 512 "https://blog.example.net/" "curl/8.1"\n'
             ),
         ),
         (
             BARE,
             (
-                '2001:db8::7 - - [22/Nov/2026:10:00:03 +0000] "GET /users/u-18?a=1 HTTP/1.1" 200 512'
-                ' "-" "-"\n'
+                '2001:db8::7 - - [22/Nov/2026:10:00:03 +0000] "GET /users/u-18?a=1 HTTP/1.1" '
+                '200 512 "-" "-"\n'
             ),
         ),
     ],
