@@ -1,0 +1,113 @@
+"""Service faults: one rule on very many actors at once, each with hardly any target.
+
+A broken deployment or a cache that mixes users looks like hundreds of attackers. Nobody is blocked
+for it, the victims are still counted. Entries in, spans out; what to do with them is fold.py's.
+"""
+
+from bisect import insort
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from incidents.cases import Fault, Group
+from records.finding import Finding
+
+WINDOW_MS = 300_000
+MOST_ACTORS = 20
+"""More distinct actors than this, within the window, are a fault."""
+MOST_TARGETS = 2
+"""An actor who reached more people than this is no bystander. Refused requests reach nobody."""
+KEEP_MS = 3 * WINDOW_MS
+
+Entry = tuple[int, str, str]
+"""(event time of a finding, whom it counts as, case id)"""
+
+
+def counts_as(finding: Finding, member: str) -> str:
+    """Whom a finding counts as.
+
+    A principal counts as itself. A session without one counts as its address, so that throwing
+    away a cookie with every request cannot pass for an outage.
+    """
+    if len(finding.members) > 1 or finding.actor not in finding.members:
+        return str(finding.actor)
+    if member.startswith("session:") and finding.ips:
+        return f"ip:{finding.ips[0]}"
+    return member
+
+
+def spans(entries: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
+    """When more than MOST_ACTORS distinct ones fell into one window; entries sorted by time."""
+    found: list[tuple[int, int]] = []
+    window: list[tuple[int, str]] = []
+    first = 0
+    inside: Counter[str] = Counter()
+    for time_ms, who in entries:
+        window.append((time_ms, who))
+        inside[who] += 1
+        while time_ms - window[first][0] > WINDOW_MS:
+            leaving = window[first][1]
+            inside[leaving] -= 1
+            if not inside[leaving]:
+                del inside[leaving]
+            first += 1
+        if len(inside) <= MOST_ACTORS:
+            continue
+        if found and window[first][0] <= found[-1][1]:
+            found[-1] = (found[-1][0], time_ms)
+        else:
+            found.append((window[first][0], time_ms))
+    return found
+
+
+class Recent:
+    """The last minutes' findings by rule: enough to see a fault build up."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, list[Entry]] = {}
+
+    def note(self, finding: Finding, member: str, case: str) -> None:
+        """Remember one finding of one member's case."""
+        entry = (finding.end_ms, counts_as(finding, member), case)
+        insort(self._entries.setdefault(finding.rule, []), entry)
+
+    def of(self, rule: str) -> list[Entry]:
+        """Entries of a rule, by time."""
+        return self._entries.get(rule, [])
+
+    def forget(self, watermark_ms: int) -> None:
+        """Drop what can take part in no window any more."""
+        oldest_ms = watermark_ms - KEEP_MS
+        for rule, entries in list(self._entries.items()):
+            if entries[0][0] >= oldest_ms:
+                continue
+            kept = [entry for entry in entries if entry[0] >= oldest_ms]
+            if kept:
+                self._entries[rule] = kept
+            else:
+                del self._entries[rule]
+
+
+def explained_by(group: Group, reached: int, faults: Mapping[str, list[Fault]]) -> Fault | None:
+    """The fault that explains every finding of a group, None if it stands for itself.
+
+    `reached` is how many people's data the group reached; `faults` the open ones by rule. Findings
+    of an address that sum up several actors are no second opinion on any of them.
+    """
+    if reached > MOST_TARGETS:
+        return None
+    explaining: list[Fault] = []
+    for case in group.cases:
+        for finding in case.findings.values():
+            fault = _covering(finding, faults.get(finding.rule, []))
+            if fault is not None:
+                explaining.append(fault)
+            elif len(finding.members) < 2:
+                return None
+    return min(explaining, key=lambda fault: (fault.opened_ms, fault.rule), default=None)
+
+
+def _covering(finding: Finding, faults: list[Fault]) -> Fault | None:
+    for fault in faults:
+        if any(lo <= finding.end_ms <= hi for lo, hi in fault.spans):
+            return fault
+    return None

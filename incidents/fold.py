@@ -1,0 +1,373 @@
+"""Folds findings, exposures, receipts and a person's word into incidents, and asks for actions.
+
+In: what one batch brought. Out: the incidents that changed visibly, and actions decided once.
+A finding goes to the case of each actor who did it; cases that share a session are one incident.
+It reads no clock, performs nothing, and gives the same result for any split into batches.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from incidents.affected import NOBODY, Impact
+from incidents.cases import DONE, Case, Fault, Group, may_become
+from incidents.gather import FOREVER_MS
+from incidents.outages import Outages
+from incidents.policy import Policy, attack_start_ms
+from incidents.population import Population
+from incidents.register import Register
+from incidents.settings import PolicySettings
+from incidents.summary import describe, describe_fault
+from records.event import Actor, Exposure
+from records.finding import Finding
+from records.incident import Action, Guard, Incident, Receipt
+from records.kinds import IncidentStatus
+from records.stores import ExposureStore
+
+_GROUP, _FAULT, _BLOCK = "incident/", "fault/", "block/"
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """What one batch changed."""
+
+    incidents: list[Incident] = []
+    actions: list[Action] = []
+
+
+class Desk:
+    """The one place where incidents are opened, joined, split and closed, and actions decided.
+
+    `protected` are trusted proxies and our own addresses. With `event_time` (scan, backtest) the
+    moment of a decision is its finding's last event, whatever batch that came in; without it, it is
+    the `now_ms` of the batch. The exposures of open incidents MUST stay in the store.
+    """
+
+    def __init__(
+        self,
+        exposures: ExposureStore,
+        population: Population,
+        settings: PolicySettings,
+        protected: Iterable[str] = (),
+        *,
+        event_time: bool = False,
+    ) -> None:
+        self._policy = Policy(settings, population, protected)
+        self._register = Register(exposures, int(settings.lookback * 1000))
+        self._outages = Outages(self._register)
+        self._event_time = event_time
+        self._by_action: dict[str, str] = {}
+
+    # -- a batch
+
+    def fold(
+        self,
+        findings: Sequence[Finding],
+        exposures: Sequence[Exposure],
+        now_ms: int,
+        history_from_ms: int,
+        watermark_ms: int,
+    ) -> Folded:
+        """Fold one batch. Its exposures MUST be in the store already.
+
+        `history_from_ms` is the earliest event time that is kept; `watermark_ms` the latest seen.
+        """
+        if not findings and not exposures:
+            return Folded()
+        register = self._register
+        touched = self._take_in(findings, exposures, now_ms, history_from_ms)
+        groups = {id(g): g for g in (register.group_of[case_id] for case_id in touched)}
+        changed = self._close_absorbed()
+        for group in self._outages.assign({f.rule for f in findings}, groups.values(), now_ms):
+            groups[id(group)] = group
+        in_order = sorted(groups.values(), key=lambda group: group.id)
+        for group in in_order:
+            changed += self._publish(group)
+        actions = self._decide(in_order, now_ms, history_from_ms)
+        for fault in self._outages.take_changed():
+            changed += self._publish_fault(fault)
+            actions += self._capture_fault(fault, now_ms)
+        self._tidy(watermark_ms)
+        return Folded(changed, actions)
+
+    def _take_in(
+        self,
+        findings: Sequence[Finding],
+        exposures: Sequence[Exposure],
+        now_ms: int,
+        history_from_ms: int,
+    ) -> dict[str, Case]:
+        """Put everything where it belongs, by time, as if it had come one by one."""
+        register = self._register
+        touched: dict[str, Case] = {}
+        by_time = sorted(exposures, key=_time_ms)
+        position = 0
+        for finding in sorted(findings, key=lambda finding: (finding.end_ms, finding.id)):
+            position = self._add_exposures(by_time, position, finding.end_ms, touched)
+            aware_ms = finding.end_ms if self._event_time else now_ms
+            for member in finding.members or (finding.actor,):
+                case = register.add_finding(finding, member, aware_ms, history_from_ms)
+                if case is None:
+                    continue
+                if self._event_time:
+                    group = register.group_of[case.id]
+                    group.awareness_ms = min(group.awareness_ms, finding.end_ms)
+                self._outages.note(finding, member, case)
+                touched[case.id] = case
+        self._add_exposures(by_time, position, FOREVER_MS, touched)
+        register.refresh(history_from_ms)
+        return touched
+
+    def _add_exposures(
+        self, by_time: Sequence[Exposure], position: int, until_ms: int, touched: dict[str, Case]
+    ) -> int:
+        while position < len(by_time) and by_time[position].time_ms <= until_ms:
+            exposure = by_time[position]
+            position += 1
+            if (case := self._register.add_exposure(exposure)) is not None:
+                touched[case.id] = case
+        return position
+
+    def _close_absorbed(self) -> list[Incident]:
+        closed: list[Incident] = []
+        for absorbed, into in self._register.joined:
+            self._outages.drop(absorbed)
+            if absorbed.document is not None and absorbed.document.status != "closed":
+                closed.append(_closed(absorbed.document))
+                into.versions[absorbed.document.id] = closed[-1].version
+            for action in absorbed.actions:
+                self._by_action[action] = into.oldest.id
+        self._register.joined.clear()
+        return closed
+
+    def _publish(self, group: Group) -> list[Incident]:
+        """New versions of a group's document, if it visibly changed."""
+        out: list[Incident] = []
+        last = group.document
+        if last is not None and last.id != group.id:
+            if last.status != "closed":
+                out.append(_closed(last))
+                group.versions[last.id] = out[-1].version
+            last = group.document = None
+        if group.fault:
+            if last is not None and last.status != "closed":
+                out.append(_closed(last))
+        else:
+            new = self._describe(group)
+            if last is None or msgspec.structs.replace(new, version=last.version) != last:
+                out.append(msgspec.structs.replace(new, version=group.version + 1))
+        if out and out[-1].id == group.id:
+            group.document = out[-1]
+            group.versions[group.id] = out[-1].version
+        if out:
+            self._register.dirty.add(group.id)
+        return out
+
+    def _describe(self, group: Group) -> Incident:
+        return describe(group, self._register.ledgers(group))
+
+    def _publish_fault(self, fault: Fault) -> list[Incident]:
+        last = fault.document
+        groups = self._outages.members(fault)
+        if groups:
+            ledgers = {
+                case: ledger
+                for group in groups
+                for case, ledger in self._register.ledgers(group).items()
+            }
+            new = describe_fault(fault, groups, ledgers)
+        elif last is not None and last.status != "closed":
+            new = _closed(last)
+        else:
+            return []
+        if last is not None and msgspec.structs.replace(new, version=last.version) == last:
+            return []
+        fault.version += 1
+        fault.document = msgspec.structs.replace(new, version=fault.version)
+        return [fault.document]
+
+    def _decide(self, groups: Sequence[Group], now_ms: int, history_from_ms: int) -> list[Action]:
+        """Ask the policy about each finding that it has not seen, in the order they were made."""
+        due = [
+            (finding.end_ms, finding.id, group.id, group, finding)
+            for group in groups
+            if not group.fault
+            for finding in group.findings().values()
+            if finding.id not in group.considered
+        ]
+        actions: list[Action] = []
+        for *_, group, finding in sorted(due, key=lambda item: item[:3]):
+            document = group.document
+            if document is None or group.status in DONE:
+                continue
+            decided = self._policy.decide(
+                document,
+                [finding],
+                finding.end_ms if self._event_time else now_ms,
+                history_from_ms=history_from_ms,
+                capture=not group.captured,
+            )
+            group.captured = True
+            group.considered.add(finding.id)
+            for action in decided:
+                if action.kind == "capture_evidence":
+                    continue
+                group.actions[action.id] = action.mode
+                self._by_action[action.id] = group.id
+            actions += decided
+            self._register.dirty.add(group.id)
+        return actions
+
+    def _capture_fault(self, fault: Fault, now_ms: int) -> list[Action]:
+        if fault.document is None or fault.captured:
+            return []
+        moment_ms = fault.awareness_ms if self._event_time else now_ms
+        fault.captured = True
+        return self._policy.decide(fault.document, [], moment_ms, history_from_ms=0, capture=True)
+
+    def _tidy(self, watermark_ms: int) -> None:
+        self._outages.forget(watermark_ms)
+        if self._register.sweep(watermark_ms):
+            self._policy.forget(watermark_ms)
+            known = self._register.group_of
+            self._by_action = {a: i for a, i in self._by_action.items() if i in known}
+
+    # -- what people and enforcement points say
+
+    def incident(self, incident: str) -> Incident | None:
+        """An incident as last given out, by its id or by one that it absorbed."""
+        if (fault := self._outages.faults.get(incident)) is not None:
+            return fault.document
+        group = self._register.group_of.get(incident)
+        return None if group is None else group.document
+
+    def impact(self, incident: str) -> Impact:
+        """Whose data an incident concerns, also long after it is over.
+
+        Raises:
+            LookupError: no such incident is remembered.
+        """
+        if (fault := self._outages.faults.get(incident)) is not None:
+            return self._register.impact(self._outages.members(fault), NOBODY)
+        group = self._group(incident, "counting the affected of")
+        return self._register.impact([group], group.principals)
+
+    def apply(self, receipt: Receipt) -> Incident | None:
+        """Note a receipt: a confirmed block contains its incident. The new version, if any."""
+        group = self._register.group_of.get(self._by_action.get(receipt.action, ""))
+        if group is None or receipt.state != "confirmed" or group.document is None:
+            return None
+        if group.actions.get(receipt.action, "simulate") == "simulate":
+            return None
+        if group.status not in {"open", "investigating"}:
+            return None
+        group.status = "contained"
+        return next(iter(self._publish(group)), None)
+
+    def set_status(self, incident: str, status: IncidentStatus) -> Incident:
+        """A person moves an incident forward; resolved and closed take in nothing more.
+
+        Raises:
+            LookupError: no such incident is remembered.
+            ValueError: the incident is past that status.
+        """
+        if (fault := self._outages.faults.get(incident)) is not None:
+            _check(incident, fault.status, status)
+            return self._set_fault(fault, status)
+        group = self._group(incident, f"setting to {status}")
+        if group.fault:
+            return self.set_status(group.fault, status)
+        _check(group.id, group.status, status)
+        group.status = status
+        published = self._publish(group)
+        if status in DONE:
+            self._register.retire(group)
+        return published[-1]
+
+    def _set_fault(self, fault: Fault, status: IncidentStatus) -> Incident:
+        fault.status = status
+        self._outages.touch(fault)
+        published = self._publish_fault(fault)
+        if status in DONE:
+            self._outages.retire(fault)
+        return published[-1]
+
+    def split(self, incident: str, actor: Actor) -> list[Incident]:
+        """Take a joined actor out into an incident of their own; both, as they now are.
+
+        Raises:
+            LookupError: no such incident is remembered.
+            ValueError: the actor is no joined one of it.
+        """
+        group = self._group(incident, f"splitting {actor} off")
+        if group.fault:
+            raise ValueError(f"splitting {actor} off {incident}: it is part of {group.fault}")
+        new = self._register.split(group, actor)
+        return [*self._publish(group), *self._publish(new)]
+
+    def recheck(self, action: Action, now_ms: int) -> Guard:
+        """Asked right before an action is performed: the list and the neighbours may differ."""
+        group = self._register.group_of.get(action.incident)
+        if group is None or group.document is None:
+            return self._policy.recheck(action, now_ms, action.decided_ms, NOBODY)
+        starts = [f.start_ms for key, f in group.findings().items() if key in action.findings]
+        before_ms = attack_start_ms(
+            group.document.first_seen_ms, min(starts, default=action.decided_ms), action.decided_ms
+        )
+        return self._policy.recheck(action, now_ms, before_ms, group.principals)
+
+    def _group(self, incident: str, doing: str) -> Group:
+        if (group := self._register.group_of.get(incident)) is None:
+            raise LookupError(f"{doing} {incident}: no such incident; list them with `incidents`")
+        return group
+
+    # -- state
+
+    def take_dirty(self) -> list[tuple[str, bytes]]:
+        """What changed since the last call, to be kept with the input position; b"": forget it.
+
+        Counts are not in it: they are folded again from the exposure store.
+        """
+        encode = msgspec.msgpack.encode
+        groups = self._register.groups
+        dirty = [
+            (_GROUP + key, encode(groups[key]) if key in groups else b"")
+            for key in sorted(self._register.dirty)
+        ]
+        self._register.dirty.clear()
+        dirty += [(_FAULT + key, value) for key, value in self._outages.take_dirty()]
+        dirty += [(_BLOCK + key, value) for key, value in self._policy.take_dirty()]
+        return dirty
+
+    def load(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Take back everything that `take_dirty` gave, the latest value of each key."""
+        kept = dict(items)
+        groups = [
+            msgspec.msgpack.decode(value, type=Group)
+            for key, value in sorted(kept.items())
+            if key.startswith(_GROUP) and value
+        ]
+        self._register.load(groups)
+        self._by_action = {action: group.id for group in groups for action in group.actions}
+        self._outages.load(
+            msgspec.msgpack.decode(value, type=Fault)
+            for key, value in sorted(kept.items())
+            if key.startswith(_FAULT) and value
+        )
+        self._policy.load(
+            (key.removeprefix(_BLOCK), value)
+            for key, value in kept.items()
+            if key.startswith(_BLOCK)
+        )
+
+
+def _time_ms(exposure: Exposure) -> int:
+    return exposure.time_ms
+
+
+def _closed(document: Incident) -> Incident:
+    return msgspec.structs.replace(document, status="closed", version=document.version + 1)
+
+
+def _check(incident: str, status: IncidentStatus, to: IncidentStatus) -> None:
+    if not may_become(status, to):
+        raise ValueError(f"setting {incident} to {to}: it is {status} already")
