@@ -55,6 +55,7 @@ define STATIC
 	$(VENV)/bin/ruff check --quiet .
 	$(VENV)/bin/ruff format --check --quiet .
 	$(VENV)/bin/mypy --no-error-summary
+	$(VENV)/bin/mypy --no-error-summary tests benchmarks
 endef
 # More workers than this start slower than they test.
 PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8
