@@ -8,6 +8,7 @@ To add a responder: one file with a class of this Protocol, and its test. plan()
 """
 
 import asyncio
+import ssl
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, Protocol
@@ -25,6 +26,8 @@ SLOW_S = 10.0
 """Least wait after a fault that a person has to mend: token, path, refusal."""
 MAX_RETRY_AFTER_S = 3600.0
 """A Retry-After above this is cut, so that a wrong header cannot disarm a day of blocks."""
+
+CA_SETTING = "respond.gateway.ca_file"
 
 ReadBack = Literal["present", "absent", "unavailable", ""]
 
@@ -150,13 +153,26 @@ LocalProtocolError quotes the header that it did not like, which can be the toke
 def transport_fault(error: Exception, timeout_s: float) -> Fault:
     """The most specific entry of TRANSPORT_FAULTS; `error` MUST be an instance of one of them."""
     words = next(TRANSPORT_FAULTS[c] for c in type(error).__mro__ if c in TRANSPORT_FAULTS)
+    slow = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    if tls := _tls_words(error):
+        words, slow = tls, True
     return Fault(
         detail=words.format(timeout_s=timeout_s),
-        retry_after_s=SLOW_S
-        if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-        else QUICK_S,
+        retry_after_s=SLOW_S if slow else QUICK_S,
         sent=not isinstance(error, NOT_SENT),
     )
+
+
+def _tls_words(error: BaseException) -> str:
+    """What TLS did not like; httpx says only that it cannot connect."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}): set {CA_SETTING}"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS failed: is respond.gateway.url https where the gateway is?"
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def retry_after_s(header: str | None, at_ms: int) -> float:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from records.incident import Action, Receipt
 from records.kinds import ActionKind, ReceiptState
 from responders._base import (
+    CA_SETTING,
     SLOW_S,
     Answer,
     Call,
@@ -36,11 +37,20 @@ class _BlockedIps(msgspec.Struct):
 
 
 def gateway_client(settings: GatewaySettings) -> httpx.AsyncClient:
-    """A client for the gateway: TLS verified, no proxy or password from the environment."""
-    private = settings.ca_file
-    return httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=private) if private else True, trust_env=False
-    )
+    """A client for the gateway: TLS verified, no proxy or password from the environment.
+
+    Raises:
+        ValueError: `ca_file` cannot be read or holds no certificate.
+    """
+    verify: ssl.SSLContext | bool = True
+    if settings.ca_file:
+        try:
+            verify = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            tls = isinstance(error, ssl.SSLError)
+            why = "no certificate in PEM form" if tls else error.strerror
+            raise ValueError(f"reading {CA_SETTING} {settings.ca_file}: {why}") from error
+    return httpx.AsyncClient(verify=verify, trust_env=False)
 
 
 def canonical(text: str) -> str:

@@ -10,21 +10,22 @@ It must never decide whether to act (that is policy's), nor raise for an enforce
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from functools import lru_cache
 from random import Random
 from typing import Literal, Protocol
 
 import msgspec
-from pydantic import SecretStr
 
 from records.ids import iso
 from records.incident import Action, Guard, Receipt
 from records.kinds import ActionKind, ReceiptState
 from responders._base import SLOW_S, Fault, Plan, Responder, failed
-from responders.settings import GatewaySettings
 from streams.clock import Clock
+from streams.token import token_reader
+
+__all__ = ["Respond", "Store", "describe", "standing", "token_reader"]
 
 RowState = Literal["waiting", "approval", "done"]
 
@@ -113,35 +114,6 @@ class _Job(msgspec.Struct, frozen=True):
     lease_until_ms: int
 
 
-def token_reader(
-    settings: GatewaySettings, environ: Mapping[str, str]
-) -> Callable[[], SecretStr | None]:
-    """Reads the gateway's token anew at each call, so that a rotated file is taken up.
-
-    The callable gives None where no token is configured, and raises LookupError, with words for a
-    person and never with the token, where the configured place does not hold one.
-    """
-
-    def read() -> SecretStr | None:
-        name, file = settings.token_name, settings.token_file
-        if not name:
-            return None
-        token = (_text(file) if file else environ.get(name[1:], "")).strip()
-        if not token:
-            todo = f"{name} cannot be read or is empty" if file else f"set {name} and restart"
-            raise LookupError(f"the token is missing: {todo}")
-        return SecretStr(token)
-
-    return read
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):  # the latter quotes the bytes, which are the token
-        return ""
-
-
 def describe(action: Action) -> str:
     """What the action does, as the end of "would ..."."""
     verb = "block" if action.kind == "block_ip" else action.kind.replace("_", " ")
@@ -185,6 +157,8 @@ class Respond:
         with the receipt. `batch` bounds a step, so that new intents soon get their turn.
         """
         self._store = store
+        # Intents never change, and every active one is looked at for each block.
+        self._action = lru_cache(65_536)(store.log.action)
         self._responders: dict[ActionKind, Responder] = {r.kind: r for r in responders}
         self._recheck = recheck
         self._clock = clock
@@ -204,45 +178,70 @@ class Respond:
     async def step(self, now_ms: int) -> float | None:
         """Do what is due, and return the seconds to the next due thing, None if there is none.
 
+        `now_ms` is the time throughout, and goes on from there by the clock: it may be event time.
         MUST NOT be called inside a transaction of the store.
 
         Raises:
             ExceptionGroup: the store or `recheck` failed; no effect is had without its intent.
         """
+        ahead_ms = now_ms - self._clock.now_ms()
+
+        def now() -> int:
+            return self._clock.now_ms() + ahead_ms
+
         # What was never tried goes first: a backlog of retries must not hold up a new block.
         due = sorted(
             self._store.outbox_due(now_ms), key=lambda row: (row.attempts > 0, row.next_attempt_ms)
         )
         lanes: defaultdict[str, list[tuple[bool, str]]] = defaultdict(list)
         for row in due[: self._batch]:
-            action = self._store.log.action(row.action)
-            lane = action.target if action else row.action
+            action = self._action(row.action)
             # Blocks before lifts: an address that one action still wants is not opened between.
-            lanes[lane].append((self._standing(row.action) != "none", row.action))
+            lanes[action.target if action else row.action].append(
+                (self._standing(row.action) != "none", row.action)
+            )
         slots = asyncio.Semaphore(self._concurrent)
         async with asyncio.TaskGroup() as group:
             for lane_rows in lanes.values():
-                group.create_task(self._walk([name for _, name in sorted(lane_rows)], slots))
+                group.create_task(self._walk([name for _, name in sorted(lane_rows)], slots, now))
         next_ms = min((row.next_attempt_ms for row in self._waiting()), default=None)
-        return None if next_ms is None else max(0.0, (next_ms - self._clock.now_ms()) / 1000)
+        return None if next_ms is None else max(0.0, (next_ms - now()) / 1000)
 
     def lift(self, target: str, now_ms: int, why: str) -> list[str]:
         """Have every effect on `target` undone at the next step; returns the ids of the actions."""
         lifted = []
         with self._store.transaction():
             for row in self._waiting():
-                action = self._store.log.action(row.action)
+                action = self._action(row.action)
                 if action and action.target == target and action.until_ms:
                     self._wish(action, why, now_ms)
                     self._move(action.id, "waiting", row.attempts, now_ms, f"to be lifted: {why}")
                     lifted.append(action.id)
         return lifted
 
-    async def _walk(self, action_ids: list[str], slots: asyncio.Semaphore) -> None:
+    async def only(self, action_ids: Iterable[str]) -> None:
+        """Do these now, and return once each was tried, here or by a loop that was faster."""
+        for action_id in action_ids:
+            said = self._receipts(action_id)
+            patience = 0 if await self._attend(action_id, self._clock.now_ms) else self._lease_ms
+            while patience > 0 and self._receipts(action_id) == said:
+                await self._sleep(0.1)
+                patience -= 100
+
+    async def _walk(
+        self, action_ids: list[str], slots: asyncio.Semaphore, now: Callable[[], int]
+    ) -> None:
         for action_id in action_ids:
             async with slots:
-                if job := self._take(action_id, self._clock.now_ms()):
-                    self._settle(job, await self._perform(job))
+                await self._attend(action_id, now)
+
+    async def _attend(self, action_id: str, now: Callable[[], int]) -> bool:
+        """Perform one action that is due; False where there was nothing to perform."""
+        job = self._take(action_id, now())
+        if job:
+            receipt = await self._perform(job, now())
+            self._settle(job, receipt, now())
+        return job is not None
 
     def _take(self, action_id: str, now_ms: int) -> _Job | None:
         """In one transaction: lease the row, or settle it where no effect is needed."""
@@ -251,7 +250,7 @@ class Respond:
             row = next((row for row in due if row.action == action_id), None)
             if row is None:  # another loop was faster
                 return None
-            action = self._store.log.action(action_id)
+            action = self._action(action_id)
             if action is None:
                 self._move(action_id, "done", row.attempts, 0, "there is no intent of this id")
                 return None
@@ -308,8 +307,7 @@ class Respond:
             return _Verdict("wanted", "approval", f"{would} once a person approves: {why}")
         return None
 
-    async def _perform(self, job: _Job) -> Receipt:
-        at_ms = self._clock.now_ms()
+    async def _perform(self, job: _Job, at_ms: int) -> Receipt:
         try:
             return await job.responder.perform(job.plan, at_ms, job.attempt)
         except Exception as error:  # noqa: BLE001  one responder's bug must not stop the others
@@ -317,7 +315,7 @@ class Respond:
             fault = Fault(detail=f"a fault of Breachline, {name}: report it", retry_after_s=SLOW_S)
             return failed(job.plan, fault, at_ms, job.attempt)
 
-    def _settle(self, job: _Job, receipt: Receipt) -> None:
+    def _settle(self, job: _Job, receipt: Receipt, now_ms: int) -> None:
         """Receipt and row in one transaction."""
         action, until_ms = job.action, job.action.until_ms
         with self._store.transaction():
@@ -330,7 +328,7 @@ class Respond:
             elif receipt.state in {"confirmed", "expired"} or receipt.retry_after_s is None:
                 self._move(action.id, "done", job.attempt, 0, receipt.detail)
             else:
-                next_ms = self._clock.now_ms() + self._wait_ms(receipt.retry_after_s, job.attempt)
+                next_ms = now_ms + self._wait_ms(receipt.retry_after_s, job.attempt)
                 if until_ms and job.plan.want != "absent":
                     next_ms = min(next_ms, until_ms)
                 self._move(action.id, "waiting", job.attempt, next_ms, receipt.detail)
@@ -339,7 +337,7 @@ class Respond:
         """Other actions whose effect on the same target stands, or may."""
         found, place = [], (action.kind, action.target)
         for row in self._waiting():
-            other = self._store.log.action(row.action)
+            other = self._action(row.action)
             if not other or other.id == action.id or (other.kind, other.target) != place:
                 continue
             mark = self._standing(other.id)
@@ -350,8 +348,11 @@ class Respond:
     def _waiting(self) -> Sequence[OutboxRow]:
         return self._store.outbox_due(FOREVER_MS)
 
+    def _receipts(self, action_id: str) -> list[Receipt]:
+        return list(self._store.log.receipts(action_id))
+
     def _standing(self, action_id: str) -> Literal["none", "there", "ending"]:
-        return standing(self._store.log.receipts(action_id))
+        return standing(self._receipts(action_id))
 
     def _close(self, action: Action, verdict: _Verdict, attempts: int, now_ms: int) -> None:
         self._receive(self._own(action, verdict, now_ms))
@@ -377,9 +378,8 @@ class Respond:
 
     def _receive(self, receipt: Receipt) -> None:
         """Append, unless the last receipt already says so: a day of retries is one entry."""
-        last = list(self._store.log.receipts(receipt.action))[-1:]
-        said = [(r.state, r.detail, r.read_back) for r in last]
-        if said == [(receipt.state, receipt.detail, receipt.read_back)]:
+        words = (receipt.state, receipt.detail, receipt.read_back)
+        if words in [(r.state, r.detail, r.read_back) for r in self._receipts(receipt.action)[-1:]]:
             return
         level = logging.WARNING if receipt.state in {"failed", "drifted"} else logging.INFO
         _log.log(level, "%s: %s", receipt.action, receipt.detail)

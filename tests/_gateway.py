@@ -166,12 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.path == "/admin/blocked-ips":
             answer = json.dumps({"ips": gateway.blocked}).encode()
         elif self.command == "POST" and verb:
-            ip = str(ip_address(json.loads(body)["ip"]))
-            if verb == "unblock" and ip not in gateway.blocked:
+            ip, key = str(ip_address(json.loads(body)["ip"])), self.headers["Idempotency-Key"]
+            if verb == "unblock" and ip not in gateway.blocked and key not in gateway.keys:
                 self._answer(404, b'{"error": "not blocked"}')
                 return
             if trouble != "drift":
-                gateway.carry_out(verb, ip, self.headers["Idempotency-Key"])
+                gateway.carry_out(verb, ip, key)
             answer = b'{"ok": true}'
         else:
             self._answer(404, b"{}")

@@ -1,4 +1,5 @@
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 
 import httpx
@@ -68,6 +69,33 @@ def test_a_mapped_exception_never_shows_its_own_text(cls):
 )
 def test_transport_fault(error, expected):
     assert transport_fault(error, 5.0) == expected
+
+
+def _caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
+UNTRUSTED.verify_message = "self-signed certificate"
+
+
+@pytest.mark.parametrize(
+    ("cause", "detail"),
+    [
+        (
+            UNTRUSTED,
+            "its certificate is not trusted (self-signed certificate): set respond.gateway.ca_file",
+        ),
+        (
+            ssl.SSLError(1, "wrong version number"),
+            "TLS failed: is respond.gateway.url https where the gateway is?",
+        ),
+    ],
+)
+def test_trouble_with_tls_is_named(cause, detail):
+    error = _caused(httpx.ConnectError(""), _caused(OSError(), cause))
+    assert transport_fault(error, 5) == Fault(detail=detail, retry_after_s=SLOW_S, sent=False)
 
 
 @pytest.mark.parametrize(

@@ -317,12 +317,33 @@ def test_redirects_do_not_carry_the_token_away(gateway):
     assert gateway.calls == {"POST /admin/block-ip": 1}
 
 
-def test_tls_is_verified():
+def test_a_server_without_tls_gets_no_token():
     """A plain server behind https:// is no gateway, and gets no token."""
     with Gateway() as plain:
         done = perform(settings(plain.url.replace("http:", "https:")))
-        assert done.state == "failed"
+        assert done.detail == (
+            f"blocking {IP}: TLS failed: is respond.gateway.url https where the gateway is?"
+        )
         assert plain.tokens == []
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file or directory"), ("not PEM", "no certificate in PEM form")],
+)
+def test_a_ca_file_that_is_none(tmp_path, content, why):
+    file = tmp_path / "ca.pem"
+    if content:
+        file.write_text(content)
+    with pytest.raises(ValueError) as raised:
+        gateway_client(settings(ca_file=file))
+    assert str(raised.value) == f"reading respond.gateway.ca_file {file}: {why}"
+
+
+def test_no_proxy_of_the_environment_sees_the_token(gateway, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert perform(settings(gateway.url)).state == "confirmed"
 
 
 def test_repr_shows_no_more_than_the_url():

@@ -2,14 +2,14 @@ import asyncio
 import logging
 
 import pytest
-from pydantic import SecretStr
 
 from records.incident import Guard
 from responders.block_ip import BlockIp, gateway_client
 from responders.capture_evidence import CaptureEvidence, CaptureResult
 from responders.settings import GatewaySettings
 from streams.clock import HandClock
-from streams.respond import describe, token_reader
+from streams.respond import LEASE_MS, describe
+from streams.token import token_reader
 from tests._gateway import TOKEN, Gateway
 from tests._respond import (
     HOUR_MS,
@@ -201,6 +201,68 @@ def test_without_an_enforcement_point_it_waits_and_says_so(store):
     assert responder.blocked == [IP]
 
 
+# Time
+
+
+def test_the_time_that_is_given_is_the_time_throughout(store):
+    """An example is played in event time, years from the clock's."""
+    clock, responder = HandClock(NOW_MS + 900 * 24 * HOUR_MS), Scripted()
+    intend(store, block())
+    responding = respond(store, responder, clock=clock)
+    assert asyncio.run(responding.step(NOW_MS)) == 3600
+    assert responder.blocked == [IP]
+    assert [receipt.at_ms for receipt in store.log.receipts("act-1")] == [NOW_MS]
+    assert asyncio.run(responding.step(NOW_MS + HOUR_MS)) is None
+    assert responder.blocked == []
+
+
+# By hand
+
+
+def test_only_does_what_it_is_told_and_nothing_else(store):
+    clock, responder = HandClock(NOW_MS), Scripted()
+    intend(store, block(), block("act-2", "198.51.100.9"))
+    asyncio.run(respond(store, responder, clock=clock).only(["act-2"]))
+    assert responder.blocked == ["198.51.100.9"]
+    assert told(store) == []
+
+
+def test_only_waits_for_a_loop_that_was_faster(store):
+    clock, responder = HandClock(NOW_MS), Scripted()
+    intend(store, block())
+    service, by_hand = (respond(store, responder, clock=clock) for _ in range(2))
+
+    async def scenario():
+        responder.hold = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(service.step(clock.now_ms()))
+            while not responder.performed:  # noqa: ASYNC110  there is no event to wait for
+                await asyncio.sleep(0)
+            waiting = group.create_task(by_hand.only(["act-1"]))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            responder.hold.set()
+
+    asyncio.run(scenario())
+    assert [state for state, _ in told(store)] == ["confirmed"]
+    assert responder.performed == [("act-1", "present", 1)]
+
+
+def test_only_does_not_wait_for_ever(store):
+    """The faster loop died: its lease runs out, and `run` takes the action up."""
+    clock, slept = HandClock(NOW_MS), []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    with store.transaction():
+        store.log.append_intent(block())
+        store.outbox_add("act-1", NOW_MS + LEASE_MS)
+    asyncio.run(respond(store, Scripted(), clock=clock, sleep=sleep).only(["act-1"]))
+    assert len(slept) == LEASE_MS // 100
+    assert told(store) == []
+
+
 # Bounds and order
 
 
@@ -262,35 +324,6 @@ def test_run_steps_and_sleeps_until_cancelled(store):
 
 
 # The token
-
-
-def test_token_from_the_environment():
-    settings = GatewaySettings(url="http://127.0.0.1:9", token_env="GATEWAY_TOKEN")
-    environ = {"GATEWAY_TOKEN": f" {TOKEN}\n"}
-    read = token_reader(settings, environ)
-    assert read() == SecretStr(TOKEN)
-    environ["GATEWAY_TOKEN"] = ""
-    with pytest.raises(LookupError, match="set \\$GATEWAY_TOKEN and restart"):
-        read()
-
-
-def test_token_from_a_file_that_is_rotated(tmp_path):
-    file = tmp_path / "token"
-    read = token_reader(GatewaySettings(url="http://127.0.0.1:9", token_file=file), {})
-    with pytest.raises(LookupError, match="cannot be read or is empty"):
-        read()
-    file.write_bytes(TOKEN.encode() + b"\xff")
-    with pytest.raises(LookupError) as raised:
-        read()
-    assert TOKEN not in repr(raised.value)
-    file.write_text("one\n")
-    assert read() == SecretStr("one")
-    file.write_text("two\n")
-    assert read() == SecretStr("two")
-
-
-def test_no_token_is_configured():
-    assert token_reader(GatewaySettings(url="http://127.0.0.1:9"), {})() is None
 
 
 @pytest.mark.parametrize("token", [TOKEN, f"{TOKEN}\r\nX-Admin: 1", f"{TOKEN}ü", f"{TOKEN} two"])

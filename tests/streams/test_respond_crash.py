@@ -74,8 +74,10 @@ def test_crash_between_effect_and_receipt_has_no_second_effect(store, gateway, t
     assert gateway.calls["POST /admin/block-ip"] == (2 if trouble else 1)
 
 
-def test_crash_between_lifting_and_its_receipt(store, gateway):
+@pytest.mark.parametrize("trouble", [None, "get_404"])
+def test_crash_between_lifting_and_its_receipt(store, gateway, trouble):
     clock = HandClock(NOW_MS)
+    gateway.trouble = trouble
     intend(store, block())
 
     async def life(on_receipt):
@@ -89,7 +91,8 @@ def test_crash_between_lifting_and_its_receipt(store, gateway):
     assert gateway.blocked == []
     clock.advance(LEASE_MS / 1000)
     asyncio.run(life(lambda _: None))
-    assert told(store)[1:] == [("expired", f"already lifted: {IP}")]
+    words = f"lifted {IP}" if trouble else f"already lifted: {IP}"
+    assert told(store)[1:] == [("expired", words)]
     assert gateway.effects == {("block", IP): 1, ("unblock", IP): 1}
 
 
