@@ -1,0 +1,128 @@
+"""Looks at everything that this configuration depends on, and says what to do where it fails.
+
+In: settings, environment, time. Out: results. It changes nothing anywhere.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from console.enforcement import gateway_of
+from evidence.keys import load_digest_key
+from evidence.store import EmbeddedStore
+from responders._base import Fault
+from streams.hints import hints
+from streams.settings import Settings
+from streams.tables import read_tables
+from streams.tally import Tally
+
+_LOW_DISK_BYTES = 1 << 30
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    what: str
+    state: Literal["ok", "note", "wrong", "unreachable"]
+    says: str
+    do: str = ""
+
+
+async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -> list[Result]:
+    """All results, in the order in which to mend them."""
+    return [
+        _tables(settings),
+        *_data_dir(settings.data_dir),
+        *_log(settings.data_dir),
+        await _gateway(settings, environ, now_ms),
+        *_not_yet(settings),
+    ]
+
+
+def _tables(settings: Settings) -> Result:
+    try:
+        tables = read_tables(settings.intake)
+    except ValueError as error:
+        return Result("configured files", "wrong", str(error), "mend the file, or its path")
+    owners = sum(map(len, tables.owners.values()))
+    return Result(
+        "configured files",
+        "ok",
+        f"{len(tables.people):,} identities, {owners:,} owned objects, "
+        f"{len(tables.grants):,} grants",
+    )
+
+
+def _data_dir(path: Path) -> Iterator[Result]:
+    where = path if path.exists() else next(p for p in path.resolve().parents if p.exists())
+    if not os.access(where, os.W_OK | os.X_OK):
+        says = f"{path} cannot be written"
+        yield Result("data directory", "wrong", says, "chown it, or --data-dir")
+        return
+    free = shutil.disk_usage(where).free
+    state: Literal["ok", "note"] = "ok" if free >= _LOW_DISK_BYTES else "note"
+    yield Result(
+        "data directory",
+        state,
+        f"{path}, {free / 2**30:.1f} GiB free, SQLite {sqlite3.sqlite_version}",
+        "" if state == "ok" else "make room: detection stops when the disk is full",
+    )
+    if not (path / "keys" / "digest.key").exists():
+        yield Result("digest key", "note", "not there yet; the first scan or run creates it")
+        return
+    try:
+        load_digest_key(path, create=False)
+    except (OSError, ValueError) as error:
+        yield Result("digest key", "wrong", str(error), "restore it from a backup")
+    else:
+        yield Result("digest key", "ok", f"{path}/keys/digest.key")
+
+
+def _log(path: Path) -> Iterator[Result]:
+    """What the logs that were read so far do not say."""
+    if not (path / "breachline.db").exists():
+        yield Result("store", "note", f"nothing was read into {path} yet")
+        return
+    try:
+        with EmbeddedStore.open_readonly(path) as store:
+            state = dict(store.load_state("runner"))
+            formats = {source.name for source in store.sources()}
+    except OSError as error:
+        yield Result("store", "wrong", str(error), "see the message; a backup may be needed")
+        return
+    yield Result("store", "ok", f"{len(formats)} logs followed")
+    if tally := state.get("tally"):
+        for hint in hints(msgspec.msgpack.decode(tally, type=Tally), frozenset(), {}):
+            yield Result("the log", "note", hint.says, f"add: {hint.add}")
+
+
+async def _gateway(settings: Settings, environ: Mapping[str, str], now_ms: int) -> Result:
+    mode = settings.respond.mode
+    async with gateway_of(settings, environ) as gateway:
+        if gateway is None:
+            return Result(
+                "gateway",
+                "note" if mode == "simulate" else "wrong",
+                f"none is configured; mode {mode}",
+                "" if mode == "simulate" else "set respond.gateway.url, or nothing can be blocked",
+            )
+        answer = await gateway.listed(now_ms)
+    if not isinstance(answer, Fault):
+        return Result("gateway", "ok", f"answers, {len(answer):,} addresses blocked; mode {mode}")
+    if answer.status in {404, 405}:
+        return Result("gateway", "note", "has no list of blocks: they cannot be read back")
+    state: Literal["wrong", "unreachable"] = "wrong" if answer.status else "unreachable"
+    return Result("gateway", state, answer.detail)
+
+
+def _not_yet(settings: Settings) -> Iterator[Result]:
+    for name in ("kafka", "elasticsearch"):
+        if getattr(settings, name) is not None:
+            yield Result(
+                name, "note", "configured, and not used by this version: it runs embedded only"
+            )

@@ -1,0 +1,45 @@
+"""`breachline affected`: the people whose data an incident touched."""
+
+from pathlib import Path
+
+import click
+
+from console.case import desk_of, incident_of, opened
+from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from incidents.documents import affected_document, object_document
+
+_EXAMPLE = """\b
+Examples:
+  breachline affected inc-4f1c > to-notify.txt
+  breachline affected inc-4f1c --json --from var/scans/last
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@click.argument("incident")
+@click.option("--objects", is_flag=True, help="Objects whose owner nobody could name, instead.")
+@from_dir
+@as_json
+@common
+def command(
+    incident: str,
+    objects: bool,
+    from_dir: Path | None,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Print the ids of the users affected by INCIDENT, one a line, sorted, unique.
+
+    Affected: their data was read or changed, proven or presumed. With --json, what of it, when,
+    and in which events.
+    """
+    settings = settings_of(config, data_dir)
+    with opened(settings, from_dir) as store:
+        impact = desk_of(store, settings).impact(incident_of(store, incident).id)
+        if objects:
+            print_ndjson(map(object_document, impact.objects))
+        elif as_json:
+            print_ndjson(map(affected_document, impact.rows))
+        else:
+            click.echo("".join(f"{user}\n" for user in impact.users), nl=False)

@@ -1,0 +1,147 @@
+"""`breachline evidence`: the log lines that prove an incident: list, show, export, verify."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from console import report
+from console.case import desk_of, incident_of, opened
+from console.fault import Negative, Refused
+from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
+from evidence import bundle
+from evidence.store import EmbeddedStore
+from incidents.documents import (
+    affected_document,
+    incident_document,
+    object_document,
+)
+from records.event import RawLine
+from records.ids import event_place
+from streams.capture import evidence_events
+from streams.clock import SystemClock
+from streams.results import finding_documents
+
+
+@click.group(epilog="Example: breachline evidence list inc-4f1c --from var/scans/last")
+def command() -> None:
+    """List, show, export and verify evidence."""
+
+
+@command.command("list", epilog="Example: breachline evidence list inc-4f1c")
+@click.argument("incident")
+@from_dir
+@as_json
+@common
+def list_(
+    incident: str,
+    from_dir: Path | None,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """List the log lines behind INCIDENT: where they stand and their SHA-256."""
+    settings = settings_of(config, data_dir)
+    with opened(settings, from_dir) as store:
+        documents = _lines(store, incident)
+        if as_json:
+            print_ndjson(documents)
+            return
+        console = Console(highlight=False)
+        for document in documents:
+            console.print(
+                f"{document['source']}:{document['offset']} sha256={document['sha256']}",
+                soft_wrap=True,
+                markup=False,
+            )
+        console.print(f"{len(documents):,} lines. Show one: breachline evidence show EVENT")
+
+
+@command.command(epilog="Example: breachline evidence show 1f0c9a3b5d7e2468-27f9")
+@click.argument("event")
+@from_dir
+@as_json
+@common
+def show(
+    event: str,
+    from_dir: Path | None,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Show one kept log line: EVENT is an event id of a finding's evidence."""
+    settings = settings_of(config, data_dir)
+    with opened(settings, from_dir) as store:
+        line = next(store.lines([event]), None)
+        if line is None:
+            raise Refused(
+                f"no line is kept for event {event!r}: `breachline evidence list` has them"
+            )
+        document = _document(line, _names(store))
+        if as_json:
+            print_ndjson([document])
+        else:
+            for name, value in document.items():
+                click.echo(f"{name:<8} {report.plain(str(value))}")
+
+
+@command.command(epilog="Example: breachline evidence export inc-4f1c -o case.zip")
+@click.argument("incident")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@from_dir
+@common
+def export(
+    incident: str, output: Path, from_dir: Path | None, config: Path | None, data_dir: Path | None
+) -> None:
+    """Write everything about INCIDENT to one bundle, with a manifest of digests."""
+    settings = settings_of(config, data_dir)
+    with opened(settings, from_dir) as store, refusing():
+        one = incident_of(store, incident)
+        impact = desk_of(store, settings).impact(one.id)
+        events = evidence_events(store, one)
+        manifest = bundle.export(
+            store,
+            one.id,
+            output,
+            SystemClock().now_ms(),
+            incident=incident_document(one),
+            findings=finding_documents(store, store.findings(one.findings)),
+            affected=[affected_document(row) for row in impact.rows],
+            objects=map(object_document, impact.objects),
+            events=events,
+        )
+    click.echo(f"{output}: {len(manifest['files'])} files, {len(events):,} lines of evidence.")
+    click.echo(f"Check it anywhere: breachline evidence verify {output}")
+
+
+@command.command(epilog="Example: breachline evidence verify case.zip")
+@click.argument("bundle_file", type=click.Path(path_type=Path, dir_okay=False))
+def verify(bundle_file: Path) -> None:
+    """Check every digest of a BUNDLE; exit 1 and name what differs if one does not match."""
+    with refusing():
+        problems = bundle.verify(bundle_file)
+    if problems:
+        raise Negative("\n".join([f"{bundle_file}: ALTERED", *(f"  {p}" for p in problems)]))
+    click.echo(f"{bundle_file}: every file and every line matches its digest.")
+
+
+def _names(store: EmbeddedStore) -> dict[str, str]:
+    return {source.id: source.name for source in store.sources()}
+
+
+def _lines(store: EmbeddedStore, incident: str) -> list[dict[str, object]]:
+    names = _names(store)
+    one = incident_of(store, incident)
+    return [_document(line, names) for line in store.lines(evidence_events(store, one))]
+
+
+def _document(line: RawLine, names: dict[str, str]) -> dict[str, object]:
+    source, offset = event_place(line.event)
+    return {
+        "event": line.event,
+        "source": names.get(source, source),
+        "offset": offset,
+        "sha256": line.sha256,
+        "masked": line.masked,
+        "line": line.data.decode("utf-8", "backslashreplace"),
+    }

@@ -1,0 +1,98 @@
+"""`breachline history`: search the access events that were kept, or ask SQL of them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console import report
+from console.case import folder_of, opened
+from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
+from evidence.history import History
+from intake.times import parse_time
+
+_EXAMPLE = """\b
+Examples:
+  breachline history --ip 203.0.113.7 --since 2026-11-22T10:00Z
+  breachline history --user u-18 --json
+  breachline history --sql "SELECT route, count(*) FROM events GROUP BY ALL ORDER BY 2 DESC"
+"""
+
+
+def _time(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is no time: write 2026-11-22T10:00:00Z") from error
+
+
+@click.command(epilog=_EXAMPLE)
+@click.option("--ip", help="Client address.")
+@click.option("--principal", help="Who was asking.")
+@click.option("--session", help="Session digest, as findings give it.")
+@click.option("--user", help="Whose data was addressed.")
+@click.option("--route", help="Route template.")
+@click.option("--since", callback=_time, help="From this time on (ISO 8601).")
+@click.option("--until", callback=_time, help="Before this time.")
+@click.option("--where", help="A further condition in SQL over the columns.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most so many events (default: all).")
+@click.option("--sql", help="A whole query over the view `events`, instead of the options above.")
+@from_dir
+@as_json
+@common
+def command(
+    ip: str | None,
+    principal: str | None,
+    session: str | None,
+    user: str | None,
+    route: str | None,
+    since: int | None,
+    until: int | None,
+    where: str | None,
+    limit: int | None,
+    sql: str | None,
+    from_dir: Path | None,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Search the kept access events, by time; all that match are printed."""
+    settings = settings_of(config, data_dir)
+    with (
+        opened(settings, from_dir) as store,
+        refusing(),
+        History(folder_of(settings, from_dir) / "history") as history,
+    ):
+        history.load_staged(store)
+        if sql is not None:
+            columns, rows = history.sql(sql)
+            print_ndjson(dict(zip(columns, map(_plain, row), strict=True)) for row in rows)
+            return
+        found = history.search(
+            ip=ip, principal=principal, session=session, user=user, route=route,
+            since_ms=since, until_ms=until, where=where, limit=limit,
+        )  # fmt: skip
+        if as_json:
+            print_ndjson({key: _plain(value) for key, value in row.items()} for row in found)
+            return
+        for row in found:
+            click.echo(report.plain(_line(row)))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    when, who = f"{row['time']:%Y-%m-%d %H:%M:%S}", row["principal"] or "-"
+    return (
+        f"{when} {row['ip']:<15} {who:<12} {row['verdict']:<12} {row['outcome']:<8} "
+        f"{row['method']} {row['path']} {row['status']}"
+    )
+
+
+def _plain(value: object) -> object:
+    """A value of a query as JSON has it."""
+    if value is None or isinstance(value, str | int | float | bool | list | dict):
+        return value
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,195 @@
+"""`breachline run`: the live embedded service."""
+
+import asyncio
+import os
+import shutil
+import signal
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from pathlib import Path
+from random import Random
+
+import click
+from rich.console import Console
+
+from console import report
+from console.enforcement import gateway_of
+from console.fault import Refused
+from console.options import as_json, common, refusing, settings_of
+from console.watch import Watcher
+from evidence.history import History
+from evidence.keys import CredentialDigest, load_digest_key
+from evidence.store import EmbeddedStore
+from records.incident import Receipt
+from responders._base import Responder
+from responders.capture_evidence import CaptureEvidence
+from streams.capture import StoreCapture
+from streams.clock import SystemClock
+from streams.example import paced
+from streams.hints import hints
+from streams.live import Busy, Live, Outbox, lock
+from streams.pipeline import Pipeline
+from streams.settings import Settings
+from streams.sources import problems, read_frames
+from streams.tables import read_tables
+
+_EXAMPLE = """\b
+Examples:
+  breachline run /var/log/nginx/access.log
+  breachline run access.log --once
+  breachline run --example
+"""
+_PLAY_S = 20.0
+
+
+@click.command(epilog=_EXAMPLE)
+@click.argument("logs", nargs=-1, metavar="[LOG]...")
+@click.option("--once", is_flag=True, help="End where the logs end, instead of following them.")
+@click.option("--example", is_flag=True, help="Play the bundled example log, sped up.")
+@as_json
+@common
+def command(
+    logs: tuple[str, ...],
+    once: bool,
+    example: bool,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> int:
+    """Follow LOGs, detect, respond. Reads what is there first, at full speed.
+
+    State is kept in the data directory: after a stop or a crash it goes on at the next line.
+    """
+    if example:
+        with as_file(files("console") / "example") as folder:
+            settings = settings_of(config or folder / "breachline.yaml", None)
+            here = (data_dir or Path("var")) / "example"
+            with refusing():
+                shutil.rmtree(here, ignore_errors=True)
+            settings = settings.model_copy(update={"data_dir": here})
+            log = str(folder / "access.log.gz")
+            return _serve(settings, (log,), once=True, example=True, as_json=as_json)
+    if not logs:
+        raise click.UsageError("Name a LOG to follow, or --example to see the bundled one.")
+    if "-" in logs:
+        raise Refused("following -: stdin has no position to resume from; use `breachline scan -`")
+    if found := problems(logs):
+        raise Refused(found)
+    return _serve(settings_of(config, data_dir), logs, once=once, example=False, as_json=as_json)
+
+
+def _serve(
+    settings: Settings, logs: tuple[str, ...], *, once: bool, example: bool, as_json: bool
+) -> int:
+    with refusing():
+        tables = read_tables(settings.intake)
+        digest = CredentialDigest(load_digest_key(settings.data_dir, create=True))
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock(settings.data_dir))
+        except Busy as error:
+            raise Refused(str(error)) from error
+        with refusing():
+            store = stack.enter_context(EmbeddedStore.open(settings.data_dir))
+        history = None
+        if settings.history.enabled:
+            history = stack.enter_context(
+                History(
+                    settings.data_dir / "history",
+                    max_age_s=settings.history.max_age,
+                    max_bytes=settings.history.max_bytes,
+                )
+            )
+            history.recover(store)
+        pipeline = Pipeline(
+            settings,
+            tables,
+            store,
+            digest,
+            history=history,
+            performer=Outbox(store),
+            event_time=example,
+            resumable=True,
+        )
+        pipeline.restore()
+        with Watcher(store, as_json=as_json) as watcher:
+            code = asyncio.run(
+                _live(settings, pipeline, store, history, watcher, logs, once=once, example=example)
+            )
+        if not as_json:
+            _summary(pipeline, store, settings, example=example)
+        return code
+
+
+async def _live(
+    settings: Settings,
+    pipeline: Pipeline,
+    store: EmbeddedStore,
+    history: History | None,
+    watcher: Watcher,
+    logs: tuple[str, ...],
+    *,
+    once: bool,
+    example: bool,
+) -> int:
+    clock = SystemClock()
+    interrupted: list[int] = []
+
+    def received(receipt: Receipt) -> None:
+        pipeline.desk.apply(receipt)
+        watcher.receipt(receipt)
+
+    async with gateway_of(settings, os.environ) as gateway:
+        responders: list[Responder] = [CaptureEvidence(StoreCapture(store, clock.now_ms))]
+        if gateway is not None:
+            responders.append(gateway)
+        live = Live(
+            pipeline,
+            store,
+            history,
+            responders,
+            clock,
+            Random(),
+            watch=watcher.step,
+            on_receipt=received,
+            event_time=example,
+        )
+
+        def stop(number: int) -> None:
+            interrupted.append(number)
+            live.stop()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number)
+        if example:
+            await live.play(paced(read_frames(logs[0], pipeline.book), pipeline.times, _PLAY_S))
+        else:
+            await live.follow(logs, once=once)
+    return 130 if signal.SIGINT in interrupted else 0
+
+
+def _summary(
+    pipeline: Pipeline,
+    store: EmbeddedStore,
+    settings: Settings,
+    *,
+    example: bool,
+) -> None:
+    console = Console(highlight=False)
+    tally = pipeline.tally
+    document = tally.document(0)
+    console.print(f"\n{report.totals_line(document)}", soft_wrap=True)
+    console.print(report.judged_line(document), soft_wrap=True)
+    formats = {state.format for state in pipeline.sources.values()}
+    report.print_hints(console, hints(tally, formats, pipeline.incomparable()))
+    incidents = [i for i in store.incidents() if i.status != "closed"]
+    report.print_incidents(console, incidents, store.log.actions())
+    where = f" --data-dir {settings.data_dir}" if example else ""
+    report.print_next(console, incidents, where)
+    if example:
+        console.print(
+            "\nThat was the bundled example. For your own log:  make run LOG=/path/to/access.log"
+        )
+    else:
+        console.print(f"\nKept in {settings.data_dir}/; the next run goes on from here.")

@@ -1,0 +1,110 @@
+"""`breachline scan`: whole logs, by event time, reported once."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from console import report
+from console.fault import Negative, Refused
+from console.options import as_json, common, print_ndjson, refusing, settings_of
+from console.progress import Progress
+from evidence.store import EmbeddedStore
+from intake.formats._base import discover
+from records.kinds import SEVERITIES
+from streams.clock import SystemClock
+from streams.results import finding_documents, prepare
+from streams.scan import Scanned, scan
+from streams.sources import problems
+from streams.tables import read_tables
+
+_EXAMPLE = """\b
+Examples:
+  breachline scan access.log
+  breachline scan access.log.2.gz access.log.1 access.log --out case-17
+  zcat old.gz | breachline scan - --json --fail-on high
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.option("--format", "format_", default="auto", show_default=True, help="Format of the lines.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the result, replaced (default: DATA_DIR/scans/last).",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="Exit with 1 if there is a finding of this severity or above.",
+)
+@as_json
+@common
+def command(
+    logs: tuple[str, ...],
+    format_: str,
+    out: Path | None,
+    fail_on: str | None,
+    as_json: bool,
+    config: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Read whole LOGs (plain, .gz, .zst; - is stdin) and report what they show.
+
+    Nothing is blocked. The result is written to a folder that incidents, affected, evidence and
+    explain read with --from.
+    """
+    if found := problems(logs):
+        raise Refused(found)
+    settings = settings_of(config, data_dir)
+    folder = out or settings.data_dir / "scans" / "last"
+
+    with refusing():
+        tables = read_tables(settings.intake)
+        if format_ != "auto" and format_ not in discover():
+            raise ValueError(
+                f"unknown format {format_!r}; known: auto, {', '.join(sorted(discover()))}"
+            )
+        prepare(folder)
+    with Progress(logs) as progress:
+        result = scan(
+            logs,
+            settings,
+            tables,
+            folder,
+            SystemClock(),
+            forced_format=format_,
+            on_step=progress.step,
+        )
+    for damage in result.damaged:
+        click.echo(f"Warning: {damage}; what was readable was read", err=True)
+    with EmbeddedStore.open_readonly(folder) as store:
+        if as_json:
+            print_ndjson(finding_documents(store, store.findings()))
+        else:
+            _print(result, store, folder)
+        severities = {finding.severity for finding in store.findings()}
+    if result.summary["lines"] and not result.summary["events"] and not _only_duplicates(result):
+        raise Negative("Every line was rejected: see rejects.ndjson, or name the fields in intake.")
+    if fail_on and severities & set(SEVERITIES[SEVERITIES.index(fail_on) :]):
+        raise Negative("" if as_json else f"There is a finding of severity {fail_on} or above.")
+
+
+def _only_duplicates(result: Scanned) -> bool:
+    return result.summary["lines"] == result.summary["duplicate"]
+
+
+def _print(result: Scanned, store: EmbeddedStore, folder: Path) -> None:
+
+    console = Console(highlight=False)
+    summary = result.summary
+    console.print(report.source_line(summary, report.log_names(result.formats)), soft_wrap=True)
+    console.print(report.totals_line(summary), soft_wrap=True)
+    console.print(report.judged_line(summary), soft_wrap=True)
+    report.print_rejects(console, summary)
+    report.print_hints(console, result.hints)
+    incidents = [i for i in store.incidents() if i.status != "closed"]
+    report.print_incidents(console, incidents, store.log.actions())
+    report.print_next(console, incidents, f" --from {folder}")
+    console.print(f"\nResult: {folder}/", soft_wrap=True)

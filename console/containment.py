@@ -1,0 +1,182 @@
+"""Containment by hand: block and unblock one address, and how every block stands.
+
+In: a store, the gateway, an address and a reason. Out: receipts and rows. A person's word passes
+no guard but two: the never-block list, and our own proxies and addresses.
+"""
+
+import os
+from random import Random
+
+import msgspec
+
+from console.enforcement import gateway_of
+from console.fault import Refused, Unreachable
+from evidence.store import EmbeddedStore
+from incidents.guards import Guards
+from incidents.population import Population
+from records.ids import action_id, iso
+from records.incident import Action, Guard, Receipt
+from responders._base import Fault
+from responders.block_ip import canonical
+from streams.clock import Clock
+from streams.respond import Respond
+from streams.settings import Settings
+
+_BY_HAND = "by-hand"
+_NO_GATEWAY = (
+    "no enforcement point is configured: set respond.gateway.url in breachline.yaml "
+    "(and token_env with the name of the variable that holds its token)"
+)
+
+
+class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How one block stands."""
+
+    action: str
+    target: str
+    state: str
+    """The last receipt's, or "decided" before any."""
+    mode: str
+    guard: str
+    until: str
+    gateway: str
+    """blocked | not blocked | unknown: asked just now."""
+    attempts: int
+    reason: str
+
+
+def address_of(text: str) -> str:
+    """The one spelling of an address.
+
+    Raises:
+        Refused: it is not a single address.
+    """
+    try:
+        return canonical(text)
+    except ValueError as error:
+        raise Refused(f"blocking {text!r}: {error}; give one IPv4 or IPv6 address") from error
+
+
+async def block(
+    store: EmbeddedStore, settings: Settings, clock: Clock, ip: str, seconds: float, reason: str
+) -> Receipt:
+    """Block an address now, whatever the mode; the intent is durable before the effect.
+
+    Raises:
+        Refused: no gateway is configured, or the address may never be blocked.
+        Unreachable: the gateway did not take it; the intent waits and is retried by `run`.
+    """
+    now_ms = clock.now_ms()
+    guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
+    if settings.respond.gateway is None:
+        raise Refused(_NO_GATEWAY)
+    if (refusal := guards.place(ip, now_ms)) is not None and refusal.verdict == "refuse":
+        raise Refused(f"blocking {ip}: {refusal.why}")
+    action = Action(
+        id=action_id("block_ip", ip, _BY_HAND, now_ms),
+        kind="block_ip",
+        target=ip,
+        until_ms=now_ms + int(seconds * 1000),
+        mode="enforce",
+        reason=reason,
+        incident=_BY_HAND,
+        findings=(),
+        guard=Guard("pass", "a person decided"),
+        decided_ms=now_ms,
+    )
+    with store.transaction():
+        store.log.append_intent(action)
+        store.outbox_add(action.id, now_ms)
+    receipt = await _perform(store, settings, clock, action.id)
+    if receipt.state != "confirmed":
+        raise Unreachable(f"blocking {ip}: {receipt.detail}. It waits, and `run` retries it.")
+    return receipt
+
+
+async def unblock(
+    store: EmbeddedStore, settings: Settings, clock: Clock, ip: str, reason: str
+) -> str:
+    """Lift every block of an address; also one that somebody else set. What the gateway says.
+
+    Raises:
+        Refused: no gateway is configured.
+        Unreachable: the gateway did not take it.
+    """
+    if settings.respond.gateway is None:
+        raise Refused(_NO_GATEWAY)
+    async with gateway_of(settings, os.environ) as gateway:
+        assert gateway is not None  # noqa: S101  checked above
+        respond = Respond(store, [gateway], recheck=_as_decided, clock=clock, random=Random())
+        lifted = respond.lift(ip, clock.now_ms(), reason)
+        if lifted:
+            await respond.only(lifted)
+            last = list(store.log.receipts(lifted[-1]))[-1]
+        else:
+            now_ms = clock.now_ms()
+            action = Action(
+                id=action_id("unblock_ip", ip, _BY_HAND, now_ms),
+                kind="block_ip",
+                target=ip,
+                until_ms=now_ms,
+                mode="enforce",
+                reason=reason,
+                incident=_BY_HAND,
+                findings=(),
+                guard=Guard("pass", "a person decided"),
+                decided_ms=now_ms,
+            )
+            with store.transaction():
+                store.log.append_intent(action)
+            last = await gateway.perform(gateway.undo(action), now_ms, 1)
+            with store.transaction():
+                store.log.append_receipt(last)
+    if last.state != "expired":
+        raise Unreachable(f"unblocking {ip}: {last.detail}")
+    return last.detail
+
+
+async def _perform(store: EmbeddedStore, settings: Settings, clock: Clock, action: str) -> Receipt:
+    async with gateway_of(settings, os.environ) as gateway:
+        assert gateway is not None  # noqa: S101  the caller checked
+        respond = Respond(store, [gateway], recheck=_as_decided, clock=clock, random=Random())
+        await respond.only([action])
+    return list(store.log.receipts(action))[-1]
+
+
+def _as_decided(action: Action, _now_ms: int) -> Guard:
+    """The only intents that this process performs were decided by a person a moment ago."""
+    return action.guard
+
+
+async def rows(store: EmbeddedStore, settings: Settings, now_ms: int) -> list[BlockRow]:
+    """Every block that was decided, the newest first, held against what the gateway lists."""
+    listed: frozenset[str] | None = None
+    async with gateway_of(settings, os.environ) as gateway:
+        if gateway is not None:
+            answer = await gateway.listed(now_ms)
+            listed = None if isinstance(answer, Fault) else answer
+    waiting = {row.action: row for row in store.outbox_all()}
+    found = []
+    for action in store.log.actions():
+        if action.kind != "block_ip":
+            continue
+        receipts = list(store.log.receipts(action.id))
+        row = waiting.get(action.id)
+        known = "unknown"
+        if listed is not None:
+            known = "blocked" if action.target in listed else "not blocked"
+        found.append(
+            BlockRow(
+                action=action.id,
+                target=action.target,
+                state=receipts[-1].state if receipts else "decided",
+                mode=action.mode,
+                guard=action.guard.verdict,
+                until=iso(action.until_ms),
+                gateway=known,
+                attempts=row.attempts if row else 0,
+                reason=(row.reason if row and row.reason else "")
+                or (receipts[-1].detail if receipts else action.guard.why),
+            )
+        )
+    return found[::-1]

@@ -1,0 +1,74 @@
+"""Options that every command shares, and how a command gets its settings and output."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from console.fault import Refused
+from streams.settings import ConfigError, Settings, load
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """--config and --data-dir."""
+    function = click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Where state is kept (default: data_dir of the configuration, ./var).",
+    )(function)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="YAML file (else $BREACHLINE_CONFIG, else ./breachline.yaml, else defaults).",
+    )(function)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print data as NDJSON.")
+
+from_dir = click.option(
+    "--from",
+    "from_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Read a scan's result from this folder instead of the live service's store.",
+)
+
+
+def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
+    """The configuration that counts for this call; its warnings go to stderr.
+
+    Raises:
+        Refused: it is wrong; each problem names file, line and what to write instead.
+    """
+    try:
+        loaded = load(config, os.environ, Path.cwd())
+    except ConfigError as error:
+        raise Refused(error.problems) from error
+    for warning in loaded.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    if data_dir is None:
+        return loaded.settings
+    return loaded.settings.model_copy(update={"data_dir": data_dir})
+
+
+def print_ndjson(documents: Iterable[object]) -> None:
+    """One JSON document a line on stdout."""
+    out = sys.stdout.buffer
+    for document in documents:
+        out.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+    out.flush()
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What people named and cannot be used (files, folders, formats) is said in one line."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise Refused(str(error)) from error

@@ -1,0 +1,89 @@
+"""An access event as an ECS document: what `parse` prints, and what analysts query.
+
+Records in, plain dicts out. Keys without a value are absent, as ECS has it.
+"""
+
+from typing import Any
+
+from records.event import AccessEvent
+from records.ids import iso
+
+_OUTCOME = {"proven": "success", "metadata": "success", "denied": "failure"}
+
+
+def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
+    """One access event in ECS; Breachline's own findings stand under `breachline`."""
+    http: dict[str, Any] = {"request": {"method": event.method}}
+    if event.request_id:
+        http["request"]["id"] = event.request_id
+    if event.status:
+        http["response"] = {"status_code": event.status}
+    if event.bytes >= 0:
+        http.setdefault("response", {})["body"] = {"bytes": event.bytes}
+    path, _, query = event.path.partition("?")
+    url: dict[str, Any] = {"original": event.path, "path": path}
+    if query:
+        url["query"] = query
+    if event.host:
+        url["domain"] = event.host
+    document: dict[str, Any] = {
+        "@timestamp": iso(event.time_ms),
+        "event": {
+            "kind": "event",
+            "category": ["web"],
+            "type": ["access"],
+            "module": "breachline",
+            "dataset": "breachline.access",
+            "id": event.id,
+            "outcome": _OUTCOME.get(event.outcome, "unknown"),
+        },
+        "source": {"address": event.ip},
+        "http": http,
+        "url": url,
+        "log": {"file": {"path": source_name}, "offset": event.offset},
+        "breachline": _judgement(event),
+    }
+    if _is_address(event.ip):
+        document["source"]["ip"] = event.ip
+    if event.principal:
+        document["user"] = {"id": event.principal}
+    if event.user_agent:
+        document["user_agent"] = {"original": event.user_agent}
+    if event.session:
+        document["session"] = {"id": event.session}
+    if event.tenant:
+        document["organization"] = {"id": event.tenant}
+    return document
+
+
+def _judgement(event: AccessEvent) -> dict[str, Any]:
+    judged: dict[str, Any] = {
+        "route": event.route,
+        "category": event.category,
+        "effect": event.effect,
+        "outcome": event.outcome,
+        "verdict": event.verdict,
+        "authentication": event.authentication,
+        "address_trusted": event.ip_trusted,
+    }
+    for name, value in (
+        ("provenance", event.provenance),
+        ("claimed_user", event.claimed),
+        ("object", event.object),
+        ("basis", event.basis),
+        ("allowed", event.allowed),
+    ):
+        if value:
+            judged[name] = value
+    if event.targets:
+        judged["targets"] = list(event.targets)
+    if event.cross_site:
+        judged["cross_site"] = True
+    if event.late:
+        judged["late"] = True
+    return judged
+
+
+def _is_address(text: str) -> bool:
+    """Host names and socket paths stay out of `source.ip`, which is typed in Elasticsearch."""
+    return ":" in text or text.replace(".", "").isdigit()

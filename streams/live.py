@@ -1,0 +1,182 @@
+"""The live embedded service: follows logs, keeps position and state in one transaction, responds.
+
+In: settings, paths, a clock. Out: everything in the store, and steps to whoever watches. A kill at
+any point resumes at exactly the next line: what is not committed did not happen.
+"""
+
+import asyncio
+import fcntl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import IO
+
+from evidence.history import History
+from evidence.store import EmbeddedStore
+from records.incident import Action, Receipt
+from responders._base import Responder
+from streams.clock import Clock
+from streams.follow import Follower
+from streams.lines import Frame
+from streams.merge import merge
+from streams.pipeline import Pipeline, Step
+from streams.respond import Respond
+
+POLL_S = 0.1
+COMMIT_S = 1.0
+"""State is written this often while a backlog is read; when caught up, after every poll."""
+_COMMIT_BYTES = 64 << 20
+_PRUNE_S = 3600.0
+
+Watch = Callable[[Frame, Step], None]
+
+
+class Busy(RuntimeError):
+    """Another service writes this data directory."""
+
+
+def lock(data_dir: Path) -> IO[str]:
+    """Hold the data directory for one service; released when the file is closed.
+
+    Raises:
+        Busy: another process holds it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = (data_dir / "run.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise Busy(
+            f"another breachline run holds {data_dir}: stop it, or give this one its own --data-dir"
+        ) from error
+    return file
+
+
+class Outbox:
+    """Puts decided actions where `Respond` finds them, in the pipeline's own transaction."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+
+    def intend(self, actions: list[Action], now_ms: int) -> None:
+        """One row an action, due at once."""
+        for action in actions:
+            self._store.outbox_add(action.id, now_ms)
+
+
+class Live:
+    """Reads, commits and responds until stopped, or once to the logs' ends."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        store: EmbeddedStore,
+        history: History | None,
+        responders: Iterable[Responder],
+        clock: Clock,
+        random: Random,
+        *,
+        watch: Watch = lambda _frame, _step: None,
+        on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
+        event_time: bool = False,
+        lookback_s: float = 30 * 86_400,
+    ) -> None:
+        """`event_time`: event time is now, for playing an example; else the wall clock is."""
+        self._pipeline = pipeline
+        self._store = store
+        self._history = history
+        self._clock = clock
+        self._watch = watch
+        self._event_time = event_time
+        self._lookback_ms = int(lookback_s * 1000)
+        self._stopping = asyncio.Event()
+        self.respond = Respond(
+            store,
+            responders,
+            recheck=pipeline.desk.recheck,
+            clock=clock,
+            random=random,
+            on_receipt=on_receipt,
+        )
+        self.followers: list[Follower] = []
+
+    def stop(self) -> None:
+        """Finish the frame at hand, commit, and return from `follow`."""
+        self._stopping.set()
+
+    async def follow(self, logs: Sequence[str], *, once: bool) -> None:
+        """Read what is there at full speed, then go on following; `once` ends there."""
+        pipeline = self._pipeline
+        positions = {state.id: state.position for state in pipeline.sources.values()}
+        self.followers = [Follower(log, pipeline.book, positions) for log in logs]
+        try:
+            await self._backlog(once=once)
+            while not (once or self._stopping.is_set()):
+                frames = [frame for f in self.followers if (frame := f.poll()) is not None]
+                if frames:
+                    self._commit(iter(frames))
+                await self.respond.step(self._now_ms())
+                await self._pause(0 if frames else POLL_S)
+            if once:
+                await self.respond.step(self._now_ms())
+        finally:
+            for follower in self.followers:
+                follower.close()
+
+    async def _backlog(self, *, once: bool) -> None:
+        frames = merge([_all(f, once=once) for f in self.followers], self._pipeline.times)
+        while not self._stopping.is_set() and self._commit(frames):
+            await self.respond.step(self._now_ms())
+            await asyncio.sleep(0)
+
+    async def play(self, frames: Iterable[tuple[Frame, float]]) -> None:
+        """Frames, each with the seconds to wait after it: an example that unfolds."""
+        for frame, wait_s in frames:
+            if self._stopping.is_set():
+                return
+            self._commit(iter([frame]))
+            await self.respond.step(self._now_ms())
+            await self._pause(wait_s)
+
+    def _commit(self, frames: Iterator[Frame]) -> bool:
+        """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
+
+        False where there was none.
+        """
+        pipeline, store = self._pipeline, self._store
+        steps: list[tuple[Frame, Step]] = []
+        started_s, size_bytes = self._clock.monotonic_s(), 0
+        now_ms = None if self._event_time else self._clock.now_ms()
+        with store.transaction():
+            for frame in frames:
+                steps.append((frame, pipeline.take(frame, now_ms)))
+                size_bytes += len(frame.data)
+                if (
+                    self._clock.monotonic_s() - started_s >= COMMIT_S
+                    or size_bytes >= _COMMIT_BYTES
+                    or self._stopping.is_set()
+                ):
+                    break
+            if not steps:
+                return False
+            pipeline.checkpoint()
+            if self._history is not None:
+                self._history.stage(store)
+        for frame, step in steps:
+            self._watch(frame, step)
+        return True
+
+    def _now_ms(self) -> int:
+        return self._pipeline.tally.last_ms if self._event_time else self._clock.now_ms()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), max(seconds, 0.001))
+        except TimeoutError:
+            return
+
+
+def _all(follower: Follower, *, once: bool) -> Iterator[Frame]:
+    while (frame := follower.poll(finish=once)) is not None:
+        yield frame

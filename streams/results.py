@@ -1,0 +1,90 @@
+"""Writes what a scan found as files (CONTRACT 1, `scan --out`), from the scan's own store.
+
+In: a store and the desk's impacts. Out: NDJSON and text files in a folder that is replaced whole.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+import orjson
+
+from evidence.store import EmbeddedStore
+from incidents.affected import Impact
+from incidents.documents import (
+    action_document,
+    affected_document,
+    finding_document,
+    incident_document,
+    object_document,
+)
+from records.finding import Finding
+from records.ids import event_place
+from records.incident import Incident
+
+SUMMARY = "summary.json"
+
+
+def prepare(out: Path) -> None:
+    """Make `out` an empty folder, replacing an earlier scan's result and nothing else.
+
+    Raises:
+        ValueError: it holds something that no scan wrote.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / SUMMARY).exists() and not (out / "breachline.db").exists():
+            raise ValueError(
+                f"writing to {out}: it is not empty and holds no scan result; "
+                "give another folder with --out"
+            )
+        shutil.rmtree(out)
+    elif out.exists() and not out.is_dir():
+        raise ValueError(f"writing to {out}: it is a file; give a folder with --out")
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def finding_documents(store: EmbeddedStore, findings: Iterable[Finding]) -> Iterator[object]:
+    """Findings as ECS documents, each line of evidence with its source, offset and SHA-256."""
+    names = {source.id: source.name for source in store.sources()}
+    for finding in findings:
+        digests = store.digests(finding.evidence)
+        places = {}
+        for event, sha256 in digests.items():
+            source, offset = event_place(event)
+            places[event] = (names.get(source, source), offset, sha256)
+        yield finding_document(finding, places)
+
+
+def write_results(
+    out: Path,
+    store: EmbeddedStore,
+    impact_of: Callable[[str], Impact],
+    summary: dict[str, object],
+) -> None:
+    """All files of a scan's result."""
+    write_ndjson(out / "findings.ndjson", finding_documents(store, store.findings()))
+    incidents = list(store.incidents())
+    write_ndjson(out / "incidents.ndjson", map(incident_document, incidents))
+    write_ndjson(out / "actions.ndjson", map(action_document, store.log.actions()))
+    write_ndjson(out / "rejects.ndjson", map(msgspec.to_builtins, store.rejects()))
+    folder = out / "affected"
+    folder.mkdir(exist_ok=True)
+    for incident in incidents:
+        write_affected(folder, incident, impact_of(incident.id))
+    (out / SUMMARY).write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+
+
+def write_affected(folder: Path, incident: Incident, impact: Impact) -> None:
+    """INCIDENT.txt, INCIDENT.ndjson and INCIDENT.objects.ndjson."""
+    text = "".join(f"{user}\n" for user in impact.users)
+    (folder / f"{incident.id}.txt").write_text(text, encoding="utf-8")
+    write_ndjson(folder / f"{incident.id}.ndjson", map(affected_document, impact.rows))
+    write_ndjson(folder / f"{incident.id}.objects.ndjson", map(object_document, impact.objects))
+
+
+def write_ndjson(path: Path, documents: Iterable[object]) -> None:
+    """One JSON document a line."""
+    with path.open("wb") as file:
+        for document in documents:
+            file.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))

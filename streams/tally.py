@@ -1,0 +1,92 @@
+"""Counts what was read and judged: the numbers of `summary.json` and of the first screen.
+
+In: batches and findings. Out: one dictionary in the contract's shape. Silence must not look like
+safety, so what could not be judged is counted as carefully as what was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+
+import msgspec
+
+from intake.frames import Batch
+from records.finding import Finding
+
+_FACTS = attrgetter("route", "verdict", "provenance", "allowed")
+_SESSION = attrgetter("session")
+MAX_ROUTES = 10_000
+OTHER_ROUTES = "(other routes)"
+
+
+class Tally(msgspec.Struct):
+    """Sums over all batches; kept by the live service between restarts."""
+
+    lines: int = 0
+    events: int = 0
+    duplicate: int = 0
+    late: int = 0
+    with_session: int = 0
+    rejected: dict[str, int] = {}
+    routes: dict[str, dict[str, int]] = {}
+    """Route -> verdict (and "allowed") -> events."""
+    provenance: dict[str, int] = {}
+    """Provenance of the principal -> events; "" without one."""
+    findings: dict[str, int] = {}
+    first_ms: int = 0
+    last_ms: int = 0
+
+    def add(self, batch: Batch) -> None:
+        """Count one batch."""
+        self.lines += batch.lines
+        self.duplicate += batch.duplicate
+        self.late += batch.late
+        _add(self.rejected, Counter(reject.reason for reject in batch.rejects))
+        events = batch.events
+        if not events:
+            return
+        self.events += len(events)
+        self.with_session += sum(map(bool, map(_SESSION, events)))
+        for (route, verdict, provenance, allowed), count in Counter(map(_FACTS, events)).items():
+            if route not in self.routes and len(self.routes) >= MAX_ROUTES:
+                route = OTHER_ROUTES  # noqa: PLW2901  the name it is counted under
+            by_verdict = self.routes.setdefault(route, {})
+            by_verdict[verdict] = by_verdict.get(verdict, 0) + count
+            if allowed:
+                by_verdict["allowed"] = by_verdict.get("allowed", 0) + count
+            self.provenance[provenance] = self.provenance.get(provenance, 0) + count
+        first, last = events[0].time_ms, events[-1].time_ms
+        self.first_ms = min(self.first_ms or first, first)
+        self.last_ms = max(self.last_ms, last)
+
+    def found(self, findings: Iterable[Finding]) -> None:
+        """Count new findings."""
+        _add(self.findings, Counter(finding.rule for finding in findings))
+
+    def judged(self) -> dict[str, int]:
+        """Events by verdict over all routes; `allowed` is a part of `foreign`."""
+        total = dict.fromkeys(("own", "foreign", "undetermined", "no_target", "allowed"), 0)
+        for by_verdict in self.routes.values():
+            _add(total, by_verdict)
+        return total
+
+    def document(self, seconds: float) -> dict[str, object]:
+        """`summary.json` (CONTRACT 1): `seconds` is how long the work took."""
+        return {
+            "lines": self.lines,
+            "events": self.events,
+            "rejected": {"total": sum(self.rejected.values()), **self.rejected},
+            "duplicate": self.duplicate,
+            "late": self.late,
+            "judged": {**self.judged(), "by_route": self.routes},
+            "findings": self.findings,
+            "principals": self.provenance,
+            "events_with_session": self.with_session,
+            "seconds": round(seconds, 3),
+            "events_per_second": round(self.events / seconds) if seconds > 0 else 0,
+        }
+
+
+def _add(sums: dict[str, int], counts: Mapping[str, int]) -> None:
+    for key, count in counts.items():
+        sums[key] = sums.get(key, 0) + count
