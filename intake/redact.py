@@ -163,7 +163,9 @@ def _mask_pairs(text: str) -> str:
         if (pair := _PAIR.match(piece)) is None or not is_secret(pair[1].rpartition("/")[2]):
             continue
         if len(piece) > pair.end():
-            pieces[at] = pair[0] + SECRET
+            # What another search hid already may have more path behind it.
+            if not piece.startswith(SECRET, pair.end()):
+                pieces[at] = pair[0] + SECRET
         elif at + 2 < len(pieces) and pieces[at + 1].rstrip() in {'"', "'", "%22", "\\x22"}:
             _mask_quoted(pieces, at + 2, pieces[at + 1])
     return "".join(pieces)

@@ -119,8 +119,8 @@ def _unescaped(match: re.Match[str]) -> str:
     return bytes.fromhex(found.replace("\\x", "")).decode("utf-8", "backslashreplace")
 
 
-def split_request(text: str) -> tuple[str, str, str | None]:
-    """(method, target, host) of a request line as logged in quotes, escapes and all.
+def split_request(text: str, *, escaped: bool = True) -> tuple[str, str, str | None]:
+    """(method, target, host) of a request line, as logged in quotes if it is `escaped`.
 
     Both "" for what was no request: nothing, "-", or bytes of another protocol. The host is that
     of an absolute target, None for others.
@@ -134,7 +134,7 @@ def split_request(text: str) -> tuple[str, str, str | None]:
         return "", "", None
     if _METHOD.fullmatch(method) is None:
         return "", "", None
-    target, host = split_url(unescape(target))
+    target, host = split_url(unescape(target) if escaped else target)
     return method.upper(), target, host
 
 

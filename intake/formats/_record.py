@@ -1,0 +1,347 @@
+"""What a JSON record says, whatever its names: shapes are learned, lines then cost look-ups only.
+
+A decoded record in, `Parsed` out; every JSON format reads through here. What a record means is
+worked out once for each shape (the names in it) and kept as a plan. A record may hold anything:
+nothing but `Unreadable` MUST leave `RecordReader.parser`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from intake.formats import _lenient
+from intake.formats._base import Parser, split_request, split_url, unreadable
+from intake.formats._names import (
+    WRAPPED,
+    WRAPPERS,
+    Names,
+    containers,
+    known_names,
+    path_of,
+    session_cookie,
+)
+from intake.formats._values import Imprecise, first_time, joined, scalar, size_of, status_of, text
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+from intake.times import parse_time
+
+Record = dict[str, Any]
+_Place = tuple[int, str]
+"""Which of a record's objects, and the name in it."""
+_Object = tuple[str, int, tuple[str, ...]]
+"""Where an object stands (a path with its dot), what that adds to a rank, and its names."""
+
+_Put = Callable[[list[Any], Any], None]
+"""Puts a logged value into the slots of a line."""
+
+_FIELDS = Parsed.__struct_fields__
+_PARTS = ("request", "uri", "query")
+"""What a method and target may be made of, where they are not logged themselves."""
+_SLOTS = {name: slot for slot, name in enumerate((*_FIELDS, *_PARTS))}
+_BLANK: list[Any] = [
+    0, None, None, None, None, None, *Parsed.__struct_defaults__[1:], None, None, None,
+]  # fmt: skip
+_TIME, _PEER, _METHOD, _TARGET, _STATUS, _BYTES, _FORWARDED, _HOST = range(8)
+_ASSERTED, _BASIC, _SESSION, _AUTHORIZATION, _OWNERS, _INTERNAL, _LOGS, _REQUEST, _URI, _QUERY = (
+    _SLOTS[name]
+    for name in (
+        "asserted", "basic_user", "session", "authorization", "owners", "internal",
+        "logs_principal", *_PARTS,
+    )
+)  # fmt: skip
+_NUMBERS = frozenset({"status", "bytes"})
+_SPECIAL = frozenset({"owners", "basic_user", "internal", "logs_principal", "authorization"})
+_TEXTS = frozenset(_SLOTS) - _NUMBERS - _SPECIAL - {"time_ms", "forwarded"}
+_MAX_SHAPES = 4096
+_MAX_NAMES = 256
+_MAX_OBJECTS = 32
+_REDACTED = re.compile(
+    r"(?:\w+ +)?\W*(?:redacted|masked|filtered|secret|hidden|removed|sensitive|[*xX.•]{3,})\W*",
+    re.IGNORECASE,
+)
+
+
+class Plan:
+    """What is known of records that begin like this: the object to open next, or the fields."""
+
+    __slots__ = (
+        "absent", "credential", "extra", "index", "name", "numbers", "objects", "opened",
+        "requested", "texts", "time", "times", "vouched", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, objects: list[_Object], waiting: list[_Place]) -> None:
+        self.objects = objects
+        self.waiting = waiting
+        self.index, self.name = waiting[0] if waiting else (-1, "")
+        self.opened: dict[tuple[str, ...], Plan] = {}
+        """By the names in the object, what follows."""
+        self.absent: Plan | None = None
+        """What follows where there is no object."""
+        self.time: _Place | None = None
+        self.times: list[_Place] = []
+        """All places of a time, the best first; it is also in `time`."""
+        self.numbers: list[tuple[int, int, str]] = []
+        self.texts: list[tuple[int, int, str]] = []
+        self.extra: list[tuple[_Put, int, str]] = []
+        self.requested = self.vouched = self.credential = False
+
+
+class RecordReader:
+    """Turns records into `Parsed` under one source's settings; learns shapes as they come."""
+
+    def __init__(self, settings: IntakeSettings, special: Iterable[tuple[str, str]] = ()) -> None:
+        self._names: Names = known_names(settings, special)
+        self._containers = containers(self._names)
+        self._principal_logged = settings.fields.principal is not None
+        self._trusted = settings.trust.principal == "gateway"
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._shapes = 0
+
+    def parser(self) -> Parser:
+        """A function from one line to its `Parsed`."""
+        loads, read = orjson.loads, self.read
+
+        def parse(line: bytes) -> Parsed:
+            try:
+                record = loads(line)
+            except ValueError:
+                record = _lenient.read(line)
+            if record.__class__ is not dict:
+                raise unreadable(line, "not_an_object")
+            try:
+                return read(record)
+            except Imprecise:
+                return read(_lenient.read(line))
+
+        return parse
+
+    def read(self, record: Record) -> Parsed:
+        """The line that a record stands for.
+
+        Raises:
+            Unreadable: no time, request or address in it, or a bad one.
+            Imprecise: an id is a float too big to be exact.
+        """
+        names = tuple(record)
+        plan = self._plans.get(names) or self._first(names)
+        objects = [record]
+        while (index := plan.index) >= 0:
+            inner = objects[index][plan.name]
+            if inner.__class__ is dict:
+                objects.append(inner)
+                names = tuple(inner)
+                plan = plan.opened.get(names) or self._next(plan, names)
+            else:
+                plan = plan.absent or self._next(plan, None)
+        found = _BLANK.copy()
+        for slot, index, name in plan.texts:
+            value = objects[index][name]
+            if value.__class__ is str:
+                if value and value != "-":
+                    found[slot] = value
+            elif value is not None and (value := text(value)) is not None:
+                found[slot] = value
+        for slot, index, name in plan.numbers:
+            value = objects[index][name]
+            if value.__class__ is int or (value := scalar(value)) is not None:
+                found[slot] = value
+        if plan.credential:
+            found[_LOGS] = True
+        for put, index, name in plan.extra:
+            put(found, objects[index][name])
+        if plan.vouched:
+            found[_LOGS] = True
+        if (target := found[_TARGET]) is None or target[0] != "/":
+            _put_target(found, requested=plan.requested)
+        if found[_PEER] is None:
+            if found[_FORWARDED] is None:
+                raise Unreadable("no_address")
+            found[_PEER] = ""
+        found[_METHOD] = found[_METHOD].upper() if found[_METHOD] else ""
+        status, size = found[_STATUS], found[_BYTES]
+        if status.__class__ is not int or not 0 <= status < 1000:
+            found[_STATUS] = status_of(status)
+        if size.__class__ is not int or size < 0:
+            found[_BYTES] = size_of(size)
+        if plan.time is None:
+            raise Unreadable("no_time")
+        index, name = plan.time
+        try:
+            found[_TIME] = parse_time(objects[index][name])
+        except Unreadable:
+            found[_TIME] = first_time([objects[index][name] for index, name in plan.times])
+        del found[_REQUEST:]
+        return Parsed(*found)
+
+    def _first(self, names: tuple[str, ...]) -> Plan:
+        """The plan for records with these names."""
+        plan = self._plan([("", 0, names)], self._to_open(0, "", names))
+        if self._keep(names):
+            self._plans[names] = plan
+        return plan
+
+    def _next(self, before: Plan, names: tuple[str, ...] | None) -> Plan:
+        """The plan after `before` opened its object and found these names, or no object."""
+        waiting = before.waiting[1:]
+        if names is None:
+            plan = before.absent = self._plan(before.objects, waiting)
+            return plan
+        outer, rank, _ = before.objects[before.index]
+        inside = outer + path_of(before.name)
+        if inside in self._containers:
+            inside += "."
+        else:
+            inside, rank = "", rank + WRAPPED
+        index = len(before.objects)
+        if index < _MAX_OBJECTS:
+            waiting += self._to_open(index, inside, names)
+        plan = self._plan([*before.objects, (inside, rank, names)], waiting)
+        if self._keep(names):
+            before.opened[names] = plan
+        return plan
+
+    def _keep(self, names: tuple[str, ...]) -> bool:
+        """Clients can choose names (headers): what is remembered stays bounded."""
+        if len(names) > _MAX_NAMES:
+            return False
+        self._shapes += 1
+        if self._shapes > _MAX_SHAPES:
+            self._plans.clear()
+            self._shapes = 1
+        return True
+
+    def _to_open(self, index: int, inside: str, names: tuple[str, ...]) -> list[_Place]:
+        """Where objects may stand that hold known names."""
+        return [
+            (index, name)
+            for name in names
+            if (path := inside + path_of(name)) in self._containers
+            or (not inside and path in WRAPPERS)
+        ]
+
+    def _plan(self, objects: list[_Object], waiting: list[_Place]) -> Plan:
+        plan = Plan(objects, waiting)
+        if not waiting:
+            self._finish(plan)
+        return plan
+
+    def _finish(self, plan: Plan) -> None:
+        found = [
+            (rank + extra, field, index, name)
+            for index, (inside, extra, names) in enumerate(plan.objects)
+            for name in names
+            for field, rank in self._names.get(inside + path_of(name), ())
+        ]
+        # Worst first, so that a better value is written over it. Times are tried best first.
+        found.sort(key=lambda item: item[0], reverse=True)
+        for _, field, index, name in found:
+            self._plan_field(plan, field, index, name)
+        plan.times.reverse()
+        plan.time = plan.times[0] if plan.times else None
+        plan.vouched = plan.vouched or self._principal_logged
+
+    def _plan_field(self, plan: Plan, field: str, index: int, name: str) -> None:
+        if field in {"asserted", "remote_user"} and self._trusted:
+            field = "principal"
+            plan.vouched = True
+        if field == "time_ms":
+            plan.times.append((index, name))
+        elif field in _NUMBERS:
+            plan.numbers.append((_SLOTS[field], index, name))
+        elif field in _TEXTS:
+            plan.texts.append((_SLOTS[field], index, name))
+            plan.requested = plan.requested or field in {"target", "request", "uri"}
+        elif field == "place":
+            plan.vouched = True
+        else:
+            plan.credential = plan.credential or field == "authorization"
+            put = _PUTTERS.get(field) or _internal(field.partition(":")[2])
+            plan.extra.append((put, index, name))
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0", "HTTP/3"})
+
+
+def _put_target(found: list[Any], *, requested: bool) -> None:
+    """Put target, method and host together from what there is of a request."""
+    method = target = host = None
+    if (absolute := found[_TARGET]) is not None:
+        target, host = split_url(absolute)
+    elif (request := found[_REQUEST]) is not None:
+        method, target, host = _request(request)
+    elif (uri := found[_URI]) is not None:
+        target, host = split_url(uri)
+        if (query := found[_QUERY]) is not None and "?" not in target:
+            target = f"{target}?{query.removeprefix('?')}"
+    elif requested:
+        # A request that was none (400) has an empty one.
+        target = ""
+    else:
+        raise Unreadable("no_request")
+    found[_TARGET] = target
+    found[_METHOD] = found[_METHOD] or method
+    found[_HOST] = host or found[_HOST]
+
+
+def _request(line: str) -> tuple[str, str, str | None]:
+    method, _, rest = line.partition(" ")
+    target, _, protocol = rest.rpartition(" ")
+    if target[:1] == "/" and protocol in _PROTOCOLS and method in _METHODS and " " not in target:
+        return method, target, None
+    if line[:1] == "/" and " " not in line:
+        return "", line, None
+    return split_request(line, escaped=False)
+
+
+def _put_forwarded(found: list[Any], value: Any) -> None:
+    if (chain := joined(value, ", ")) is not None:
+        found[_FORWARDED] = chain
+
+
+def _put_cookie(found: list[Any], value: Any) -> None:
+    if found[_SESSION] is None and (header := joined(value, "; ")) is not None:
+        found[_SESSION] = session_cookie(header)
+
+
+def _put_authorization(found: list[Any], value: Any) -> None:
+    if (credential := text(value)) is None:
+        return
+    if len(credential) < 40 and _REDACTED.fullmatch(credential):
+        # There was a credential, but not to be read here: neither known nor anonymous.
+        found[_LOGS] = False
+    else:
+        found[_AUTHORIZATION] = credential
+
+
+def _put_remote_user(found: list[Any], value: Any) -> None:
+    if found[_ASSERTED] is None and (name := text(value)) is not None:
+        found[_ASSERTED] = name
+        found[_BASIC] = True
+
+
+def _put_owners(found: list[Any], value: Any) -> None:
+    items = value if value.__class__ is list else [value]
+    texts = [item for each in items if (item := text(each)) is not None]
+    owners = tuple(part for item in texts for raw in item.split(",") if (part := raw.strip()))
+    if owners:
+        found[_OWNERS] = owners
+
+
+def _internal(header: str) -> _Put:
+    def put(found: list[Any], value: Any) -> None:
+        if text(value) is not None and header not in found[_INTERNAL]:
+            found[_INTERNAL] = (*found[_INTERNAL], header)
+
+    return put
+
+
+_PUTTERS: dict[str, _Put] = {
+    "forwarded": _put_forwarded,
+    "cookie": _put_cookie,
+    "authorization": _put_authorization,
+    "remote_user": _put_remote_user,
+    "owners": _put_owners,
+}

@@ -1,0 +1,94 @@
+"""Values of JSON records as the texts and numbers of a line, whatever types a logger gave them.
+
+Decoded values in; text, number or None for what says nothing ("", "-", null, objects) out. They
+MUST raise nothing but `Unreadable`, and `Imprecise` for ids that have to be read again.
+"""
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from intake.line import Unreadable
+from intake.times import parse_time
+
+_ABSENT = frozenset({"", "-"})
+
+
+_EXACT = 2.0**53
+
+
+class Imprecise(Exception):
+    """An id too long for the fast reader, which gave only its first digits."""
+
+
+def scalar(value: Any) -> str | int | float | None:
+    """A text or number; of a list the first; None for what is neither."""
+    while value.__class__ is list and value:
+        value = value[0]
+    if value.__class__ is str:
+        return None if value in _ABSENT else value
+    return value if value.__class__ in {int, float} else None
+
+
+def text(value: Any) -> str | None:
+    """The text of an id: whole numbers as they are written, nothing for truth values and objects.
+
+    Raises:
+        Imprecise: a float that has lost digits.
+    """
+    value = scalar(value)
+    if value.__class__ is float:
+        if not isfinite(value) or not value.is_integer():
+            return None
+        if abs(value) >= _EXACT:
+            raise Imprecise
+        value = int(value)
+    return None if value is None else str(value)
+
+
+def first_time(values: Iterable[Any]) -> int:
+    """Milliseconds of the first that is a time.
+
+    Raises:
+        Unreadable: no_time, or bad_time if there is only what is none.
+    """
+    seen = False
+    for value in values:
+        try:
+            return parse_time(value)
+        except Unreadable:
+            seen = seen or scalar(value) is not None
+    raise Unreadable("bad_time" if seen else "no_time")
+
+
+def status_of(value: Any) -> int:
+    """An HTTP status; 0 where none is logged.
+
+    Raises:
+        Unreadable: bad_status.
+    """
+    if value is None:
+        return 0
+    if value.__class__ is str:
+        digits = value.strip().partition(" ")[0]
+        value = int(digits) if digits.isdecimal() and len(digits) <= 3 else -1
+    if 0 <= value < 1000 and value == int(value):
+        return int(value)
+    raise Unreadable("bad_status")
+
+
+def size_of(value: Any) -> int:
+    """A number of bytes; -1 where none is logged."""
+    if value.__class__ is str and value.isdecimal() and len(value) <= 19:
+        return int(value)
+    if value.__class__ is float and 0 <= value < _EXACT:
+        return int(value)
+    return -1
+
+
+def joined(value: Any, between: str) -> str | None:
+    """All values of a header: the last proxy's may stand in a later line of it."""
+    if value.__class__ is list:
+        parts = [part for item in value if (part := text(item)) is not None]
+        return between.join(parts) or None
+    return text(value)
