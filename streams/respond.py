@@ -246,9 +246,9 @@ class Respond:
     def _take(self, action_id: str, now_ms: int) -> _Job | None:
         """In one transaction: lease the row, or settle it where no effect is needed."""
         with self._store.transaction():
-            due = self._store.outbox_due(now_ms)
-            row = next((row for row in due if row.action == action_id), None)
-            if row is None:  # another loop was faster
+            rows = self._waiting()
+            row = next((row for row in rows if row.action == action_id), None)
+            if row is None or row.next_attempt_ms > now_ms:  # another loop was faster
                 return None
             action = self._action(action_id)
             if action is None:
@@ -267,7 +267,7 @@ class Respond:
             if stop:  # an attempt may have had its effect unseen: it is lifted
                 self._wish(action, stop.words, now_ms)
             responder, plan = planned
-            others = self._others(action)
+            others = self._others(action, rows)
             keeper = max(others, key=lambda other: other.until_ms, default=None)
             if plan.want == "absent" and keeper and keeper.until_ms > now_ms:
                 words = f"still wanted: {keeper.id} holds it until {iso(keeper.until_ms)}"
@@ -333,10 +333,10 @@ class Respond:
                     next_ms = min(next_ms, until_ms)
                 self._move(action.id, "waiting", job.attempt, next_ms, receipt.detail)
 
-    def _others(self, action: Action) -> list[Action]:
+    def _others(self, action: Action, rows: Iterable[OutboxRow]) -> list[Action]:
         """Other actions whose effect on the same target stands, or may."""
         found, place = [], (action.kind, action.target)
-        for row in self._waiting():
+        for row in rows:
             other = self._action(row.action)
             if not other or other.id == action.id or (other.kind, other.target) != place:
                 continue
