@@ -7,7 +7,8 @@ can be trusted. A client that writes its own X-Forwarded-For must never become s
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-_CACHE_ENTRIES = 200_000
+_CACHE_ENTRIES = 50_000
+_CACHED_LENGTH = 256
 _V6_SUBNET = (1 << 128) - (1 << 64)
 
 
@@ -39,9 +40,9 @@ def canonical_address(text: str) -> str:
 
 def subnet_of(ip: str) -> str:
     """/24 of an IPv4 address, /64 of an IPv6 one; "" for what is no address."""
-    if ip.count(".") == 3 and ":" not in ip:
-        return ip.rpartition(".")[0] + ".0/24"
     address = parse_address(ip)
+    if isinstance(address, IPv4Address):
+        return str(address).rpartition(".")[0] + ".0/24"
     if not isinstance(address, IPv6Address):
         return ""
     return str(IPv6Network((int(address) & _V6_SUBNET, 64)))
@@ -52,7 +53,7 @@ class ClientAddresses:
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
         self._trusted = [ip_network(network) for network in trusted_proxies]
-        self._cache: dict[tuple[str, str | None], tuple[str, bool]] = {}
+        self._cache: dict[str | tuple[str, str], tuple[str, bool]] = {}
 
     def is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether this is one of our own proxies."""
@@ -60,25 +61,28 @@ class ClientAddresses:
 
     def client(self, peer: str, forwarded: str | None) -> tuple[str, bool]:
         """(client address, trusted). Not trusted: taken from a header no trusted proxy set."""
-        if not self._trusted and peer:
+        if not self._trusted and peer and not peer.startswith("unix:"):
             # Nobody's header is believed, so it must not vary the cache key either.
             forwarded = None
-        key = (peer, forwarded)
+        key = (peer, forwarded) if forwarded else peer
         if (known := self._cache.get(key)) is None:
+            known = self._resolve(peer, forwarded or "")
+            if len(peer) + len(forwarded or "") > _CACHED_LENGTH:
+                return known
             if len(self._cache) >= _CACHE_ENTRIES:
                 self._cache.clear()
-            known = self._cache[key] = self._resolve(peer, forwarded)
+            self._cache[key] = known
         return known
 
-    def _resolve(self, peer: str, forwarded: str | None) -> tuple[str, bool]:
-        hops = [hop for hop in (forwarded or "").split(",") if hop.strip()]
+    def _resolve(self, peer: str, forwarded: str) -> tuple[str, bool]:
+        hops = [hop for hop in forwarded.split(",") if hop.strip()]
         address = parse_address(peer) if peer else None
-        # "unix:" is our own socket: what it forwards was set by the proxy in front.
+        # A socket is our own; what came through it was set by the proxy in front, if we have one.
         ours = peer.startswith("unix:") and bool(hops)
         if peer and not ours and (address is None or not self.is_trusted(address)):
             return canonical_address(peer), True
-        trusted = bool(peer)
-        client = canonical_address(peer) if peer else ""
+        trusted = bool(peer and self._trusted)
+        client = canonical_address(peer) if peer and not ours else ""
         for hop in reversed(hops):
             address = parse_address(hop)
             if address is None:

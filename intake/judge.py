@@ -4,45 +4,24 @@ In: a `Parsed` line of a source. Out: its AccessEvent, and the Signal and Exposu
 is notable. All the words are JUDGEMENT's; severity and reaction are decided elsewhere.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
-import msgspec
-
-from intake.addresses import ClientAddresses, subnet_of
+from intake.addresses import ClientAddresses
 from intake.identity import Caller, Credentials, Identity
 from intake.line import Parsed, Unreadable
-from intake.outcome import certainty_of, effect_of, outcome_of
+from intake.outcome import effect_of, outcome_of
 from intake.ownership import PENDING, Ownerships, Permissions, Tables
 from intake.promotion import Promotion
-from intake.redact import mask_target
 from intake.routes import Place, Routes
 from intake.settings import IntakeSettings
-from intake.spaces import Spaces, canonical_id, id_space, is_distinctive
+from intake.signals import Judged, Signals, exposures, is_notable
+from intake.spaces import Spaces, canonical_id, id_space, is_distinctive, is_same
 from records.event import AccessEvent, Exposure, Signal
-from records.ids import digest, event_id
-from records.kinds import TRUSTED, Basis, Outcome, Verdict
+from records.kinds import TRUSTED, Effect, Outcome, Verdict
 
-_CRAWLER = re.compile(
-    r"bot\b|crawl|spider|slurp|facebookexternalhit|preview|monitor|uptime|headlesschrome",
-    re.IGNORECASE,
-)
-_MAX_FINGERPRINTS = 50_000
 _NOTHING: list[Exposure] = []
-
-
-class Judged(msgspec.Struct, gc=False):
-    """One line's verdict, before it becomes records."""
-
-    targets: tuple[str, ...]
-    foreign: tuple[str, ...]
-    basis: Basis
-    verdict: Verdict
-    allowed: str = ""
-    out_of_bounds: str = ""
-    claim_added: bool = False
-    """The claimed user stands beside the owners that the route names."""
+_MAX_ROUTES = 1_000
 
 
 class Judge:
@@ -59,14 +38,15 @@ class Judge:
         self.promotion = Promotion()
         self.addresses = ClientAddresses(settings.trusted_proxies)
         self.identity = Identity(settings, credential_digest, tables.people, self.spaces)
-        self.routes = Routes(settings.routes, settings.sensitive)
+        listed = frozenset(canonical_id(value) for value in canaries)
+        sources = [source.route for source in settings.ownership]
+        self.routes = Routes(settings.routes, settings.sensitive, sources, listed)
         self._owners = Ownerships(settings, tables)
         self._permissions = Permissions(settings, tables)
-        self._canaries = frozenset(canonical_id(value) for value in canaries)
+        self._canaries = listed
         self._people = tables.people
         self._users = frozenset(tables.people.values())
-        self._fields_noted: dict[str, set[str]] = {}
-        self._fingerprints: dict[str, str] = {}
+        self._signals = Signals()
         self.incomparable: dict[str, int] = {}
         """Route -> events whose principal and target are of different id spaces."""
 
@@ -81,32 +61,50 @@ class Judge:
         ip, ip_trusted = self.addresses.client(line.peer, line.forwarded)
         if not ip:
             raise Unreadable("no_address")
-        caller = self.identity.caller(line, ip, credentials)
+        caller = self.identity.caller(line, credentials)
         place = self.routes.place(line.target)
-        method = line.override_method.upper() if line.override_method else line.method
-        effect = effect_of(method, place.last_word, place.effect)
-        outcome = outcome_of(
-            method,
-            effect,
-            line.status,
-            line.bytes,
-            known_error=place.error_bytes is not None and place.error_bytes == line.bytes,
-            graphql=place.last_word == "graphql",
-        )
-        judged = self._verdict(line, caller, place, ip, outcome)
-        cross_site = bool(line.fetch_site or line.origin) and _is_cross_site(line)
+        if place.named is not None and self._is_somebody(place.name):
+            place = place.named
+        method, status, size = line.method, line.status, line.bytes
+        effect: Effect
+        outcome: Outcome
+        if (
+            method == "GET"
+            and status == 200
+            and place.ordinary
+            and size
+            and not line.override_method
+        ):
+            effect, outcome = "read", "proven"
+        else:
+            method = method.upper()
+            effect = effect_of(method, place.last_word, place.effect, line.override_method)
+            outcome = outcome_of(
+                method,
+                effect,
+                status,
+                size,
+                known_error=place.error_bytes is not None and place.error_bytes == size,
+                graphql=place.last_word == "graphql",
+            )
+        judged = self._verdict(line, caller, place, ip, outcome, late=late)
+        session = caller.session
+        if session and caller.provenance not in TRUSTED and judged.targets:
+            user = caller.claimed or judged.targets[0]
+            if self.identity.is_shared(session, ip, user):
+                session = ""
         event = AccessEvent(
-            event_id(source, offset),
+            f"{source}-{offset:x}",
             source,
             offset,
             line.time_ms,
             ip,
             ip_trusted,
-            line.method,
-            mask_target(place.path),
+            method,
+            place.path,
             place.route,
-            line.status,
-            line.bytes,
+            status,
+            size,
             line.host or "",
             line.user_agent or "",
             line.request_id or "",
@@ -114,7 +112,7 @@ class Judge:
             caller.provenance,
             caller.authentication,
             caller.claimed,
-            caller.session,
+            session,
             line.tenant or place.tenant,
             judged.targets,
             place.object,
@@ -124,84 +122,108 @@ class Judge:
             judged.basis,
             judged.verdict,
             judged.allowed,
-            cross_site,
+            bool(line.fetch_site or line.origin) and _is_cross_site(line),
             late,
         )
-        verdict = judged.verdict
-        if outcome == "ignored" or (
-            (verdict in {"own", "no_target"} or judged.allowed)
+        verdict, claimed = judged.verdict, caller.claimed
+        if (
+            (verdict in _ORDINARY or judged.allowed)
+            and (not claimed or claimed == caller.principal)
             and not self._canaries
-            and (not caller.claimed or caller.claimed == caller.principal)
-        ):
+        ) or outcome == "ignored":
             return event, None, _NOTHING
-        signal = self._signal(event, judged, caller, place, credentials)
-        return event, signal, _NOTHING if signal is None else _exposures(signal, judged)
+        mismatch = claimed != caller.principal and self._is_mismatch(caller, judged)
+        canaries = self._asked_canaries(place, judged, claimed) if self._canaries else ()
+        if not (mismatch or canaries or is_notable(event)):
+            return event, None, _NOTHING
+        signal = self._signals.signal(
+            event,
+            judged,
+            mismatch=mismatch,
+            canaries=canaries,
+            credentials=credentials.provenance or ("asserted" if caller.principal else ""),
+        )
+        return event, signal, exposures(signal, judged)
+
+    def _is_somebody(self, word: str) -> bool:
+        return self.spaces.people_have_names or self.spaces.is_name(canonical_id(word))
 
     def _verdict(
-        self, line: Parsed, caller: Caller, place: Place, ip: str, outcome: Outcome
+        self, line: Parsed, caller: Caller, place: Place, ip: str, outcome: Outcome, *, late: bool
     ) -> Judged:
-        principal, claimed = caller.principal, caller.claimed
-        targets, basis, pending, claim_added = self._targets(line, caller, place, outcome)
+        principal = caller.principal
+        judged = self._targets(line, caller, place, outcome, late=late)
+        targets = judged.targets
         if not targets:
-            unknown = pending or (bool(place.object) and not place.names_self)
-            return Judged((), (), basis, "undetermined" if unknown else "no_target")
-        if not principal:
-            verdict: Verdict = "foreign" if caller.authentication == "anonymous" else "undetermined"
-            judged = Judged(targets, targets if verdict == "foreign" else (), basis, verdict)
-        elif basis == "ownership" and principal in targets:
-            return Judged(targets, (), basis, "own")
+            return judged
+        if place.tenant and line.tenant and _is_other_tenant(line.tenant, place.tenant):
+            # User 17 of one tenant is not user 17 of another.
+            judged.targets = tuple(f"{place.tenant}/{target}" for target in targets)
+            judged.foreign = judged.targets
+            unlogged = caller.authentication == "unlogged" or caller.claim_only
+            judged.verdict = "undetermined" if unlogged else "foreign"
+        elif not principal:
+            anonymous = caller.authentication == "anonymous"
+            judged.foreign = targets if anonymous else ()
+            judged.verdict = "foreign" if anonymous else "undetermined"
         elif targets == (principal,):
             # A claim that is compared with itself says nothing; fan-out rules judge it.
-            return Judged(targets, (), basis, "undetermined" if caller.claim_only else "own")
-        else:
-            others = tuple(t for t in targets if t != principal)
-            foreign = self._comparable(principal, others, claimed, basis, place)
-            if foreign is None:
-                return Judged((principal,), (), basis, "own")
-            if not foreign:
-                self.incomparable[place.route] = self.incomparable.get(place.route, 0) + 1
-                return Judged(targets, (), basis, "undetermined")
-            judged = Judged(targets, foreign, basis, "foreign")
-        judged.claim_added = claim_added
+            judged.verdict = "undetermined" if caller.claim_only else "own"
+        elif not (judged.basis == "ownership" and principal in targets):
+            self._compare(judged, caller, place)
         if judged.verdict == "foreign":
             self._allow(judged, line, caller, place, ip)
         return judged
 
     def _targets(
-        self, line: Parsed, caller: Caller, place: Place, outcome: Outcome
-    ) -> tuple[tuple[str, ...], Basis, bool, bool]:
-        """(targets, what named them, whether a configured source could not answer, claim added)."""
+        self, line: Parsed, caller: Caller, place: Place, outcome: Outcome, *, late: bool
+    ) -> Judged:
+        """Whose data, as far as anything says; own until compared, undetermined if nothing does."""
         claimed = caller.claimed
         if line.owners:
             canonical = self.identity.canonical
-            owners = tuple(sorted({canonical("owner", owner) for owner in line.owners}))
-            return owners, "owner_logged", False, False
+            owners = {canonical("owner", part) for part in line.owners} - {""}
+            if owners:
+                return Judged(tuple(sorted(owners)), (), "owner_logged", "own")
         if place.owners:
-            targets = self._mapped(place.owners, place.field)
+            targets = self._mapped(place.owners, place.route)
             if claimed and claimed not in targets:
-                return tuple(sorted((*targets, claimed))), "route", False, True
-            return targets, "route", False, False
-        if place.object and self._owners:
-            found = self._owners.owners(place.path, place.object)
-            if found is PENDING:
-                return (), "", True, False
-            if found is not None:
-                return found, "ownership", False, False
-        if place.candidates and (targets := self._promoted(line, caller, place, outcome)):
-            return targets, "route", False, False
+                both = tuple(sorted((*targets, claimed)))
+                return Judged(both, (), "route", "own", claim_added=True)
+            return Judged(targets, (), "route", "own")
+        if place.source:
+            return self._owned(place, caller.principal)
+        if place.candidates:
+            found, learned = self._promoted(line, caller, place, outcome, late=late)
+            if found:
+                return Judged(found, (), "route", "own", learned=learned)
         if claimed:
-            return (claimed,), "claimed", False, False
-        return (), "", False, False
+            return Judged((claimed,), (), "claimed", "own")
+        unknown = bool(place.object) and not place.names_self
+        return Judged((), (), "", "undetermined" if unknown else "no_target")
+
+    def _owned(self, place: Place, principal: str) -> Judged:
+        """Owners of the objects, as their source says: those of objects that are not one's own."""
+        known: set[str] = set()
+        foreign: set[str] = set()
+        pending = False
+        for item in place.objects:
+            owners = self._owners.owners(place.source, item)
+            if owners is PENDING:
+                pending = True
+            elif principal in owners:
+                known.update(owners)
+            else:
+                foreign.update(owners)
+        if foreign or (known and not pending):
+            return Judged(tuple(sorted(foreign or known)), (), "ownership", "own")
+        return Judged((), (), "", "undetermined")
 
     def _mapped(self, ids: tuple[str, ...], field: str) -> tuple[str, ...]:
-        noted = self._fields_noted.get(field)
-        if noted is None:
-            noted = self._fields_noted[field] = set()
-        if len(noted) < 200:
+        """Ids of a field as canonical users."""
+        if not self.spaces.is_settled(field):
             for value in ids:
-                if value not in noted:
-                    noted.add(value)
-                    self.spaces.note(field, value)
+                self.spaces.note(field, value)
         people = self._people
         if people:
             return tuple(sorted({people.get(value, value) for value in ids}))
@@ -209,54 +231,70 @@ class Judge:
 
     def note_ids(self, place: Place) -> None:
         """Learn the id space of a route's ids ahead of judging."""
-        self._mapped(place.owners or place.candidates, place.field)
+        self._mapped(place.owners, place.route)
 
     def _promoted(
-        self, line: Parsed, caller: Caller, place: Place, outcome: Outcome
-    ) -> tuple[str, ...]:
-        """The candidates, where this route's ids have proved to be users' ids."""
-        ids = self._mapped(place.candidates, place.field)
+        self, line: Parsed, caller: Caller, place: Place, outcome: Outcome, *, late: bool
+    ) -> tuple[tuple[str, ...], bool]:
+        """(the candidates that have proved to be users' ids, whether only by learning)."""
+        principal, people, time_ms = caller.principal, self._people, line.time_ms
         space = self.spaces.of("principal")
-        if space and is_distinctive(space) and self.spaces.of(place.field) == space:
-            return ids
-        if not caller.principal or caller.claim_only or len(ids) != 1:
-            owner_route = self.promotion.is_owner_route(place.route, line.time_ms)
-            return ids if owner_route else ()
-        if self.promotion.is_owner_route(place.route, line.time_ms):
-            return ids
-        if outcome == "proven" and not place.public:
-            own = ids[0] == caller.principal
-            self.promotion.note(place.route, caller.principal, own=own, time_ms=line.time_ms)
-        return ()
+        if space and is_distinctive(space):
+            spelled = self.spaces.spelled
+            named = [spelled(principal, field, i) for field, ids in place.candidates for i in ids]
+            found = {people.get(i, i) for i in named if id_space(i) == space}
+            if found:
+                return tuple(sorted(found)), False
+        votes = principal and not caller.claim_only and not late and outcome == "proven"
+        learned: set[str] = set()
+        for field, ids in place.candidates:
+            if self.promotion.is_owner_field(field, time_ms):
+                learned.update(people.get(i, i) for i in ids)
+            elif votes and len(ids) == 1 and not place.public:
+                own = people.get(ids[0], ids[0]) == principal
+                self.promotion.note(field, principal, own=own, time_ms=time_ms)
+        return tuple(sorted(learned)), True
 
-    def _comparable(
-        self, principal: str, others: tuple[str, ...], claimed: str, basis: Basis, place: Place
-    ) -> tuple[str, ...] | None:
-        """The others that can be held against the principal; None if they are its own spelling."""
-        spaces = self.spaces
-        found = []
-        spelled_own = False
-        for target in others:
-            field = place.field if basis == "route" else "owner"
-            if basis == "claimed" or (target == claimed and target not in place.owners):
+    def _compare(self, judged: Judged, caller: Caller, place: Place) -> None:
+        """Which targets are somebody else's, as far as they can be held against the principal."""
+        spaces, users, principal = self.spaces, self._users, caller.principal
+        own_space = id_space(principal)
+        targets: set[str] = set()
+        foreign: set[str] = set()
+        for target in judged.targets:
+            if target == principal:
+                targets.add(target)
+                continue
+            field = place.route if judged.basis == "route" else "owner"
+            if judged.basis == "claimed" or (judged.claim_added and target == caller.claimed):
                 field = "claimed"
-            mapped = target in self._users and principal in self._users
-            if not mapped and not spaces.comparable("principal", principal, field, target):
-                continue
-            spelled = spaces.spelled("principal", target)
-            if spelled == principal or (
-                spelled.casefold() == principal.casefold()
-                and id_space(principal) not in {"name", "hex"}
-            ):
-                spelled_own = True
-                continue
-            found.append(spelled)
-        return None if spelled_own and not found else tuple(found)
+            spelled = target
+            if not (target in users and principal in users):
+                spelled = spaces.spelled(principal, field, target)
+                if is_same(spelled, principal, own_space):
+                    targets.add(principal)
+                    continue
+                if not spaces.comparable(principal, field, spelled):
+                    targets.add(target)
+                    continue
+            targets.add(spelled)
+            foreign.add(spelled)
+        judged.targets = tuple(sorted(targets))
+        if foreign:
+            judged.foreign, judged.verdict = tuple(sorted(foreign)), "foreign"
+        elif targets == {principal}:
+            judged.verdict = "undetermined" if caller.claim_only else "own"
+        else:
+            judged.verdict = "undetermined"
+            route = place.route
+            if route in self.incomparable or len(self.incomparable) < _MAX_ROUTES:
+                self.incomparable[route] = self.incomparable.get(route, 0) + 1
 
     def _allow(self, judged: Judged, line: Parsed, caller: Caller, place: Place, ip: str) -> None:
+        """Why a foreign access is allowed; a grant takes its owners out of the foreign."""
         if place.public:
             judged.allowed = "public"
-        elif place.incoming and line.method == "POST":
+        elif place.incoming and line.method == "POST" and not line.override_method:
             judged.allowed = "incoming"
         elif caller.provenance in TRUSTED:
             may = self._permissions
@@ -273,73 +311,18 @@ class Judge:
                     judged.allowed = "grant"
                 judged.foreign = left or judged.foreign
 
-    def _signal(
-        self,
-        event: AccessEvent,
-        judged: Judged,
-        caller: Caller,
-        place: Place,
-        credentials: Credentials,
-    ) -> Signal | None:
-        verdict = event.verdict
-        principal, claimed = event.principal, event.claimed
-        mismatch = (
-            bool(claimed)
-            and bool(principal)
-            and claimed != principal
-            and not judged.allowed
-            and (
-                self.spaces.comparable("principal", principal, "claimed", claimed)
-                or (claimed in self._users and principal in self._users)
-            )
-        )
-        canaries: tuple[str, ...] = ()
-        if self._canaries:
-            asked = {*event.targets, *place.candidates, place.object, claimed}
-            canaries = tuple(sorted(self._canaries & asked))
-        if not (mismatch or canaries or _is_notable(event)):
-            return None
-        foreign = verdict == "foreign" and not judged.allowed
-        return Signal(
-            event=event.id,
-            time_ms=event.time_ms,
-            late=event.late,
-            ip=event.ip,
-            ip_trusted=event.ip_trusted,
-            subnet=subnet_of(event.ip),
-            principal=principal,
-            provenance=event.provenance,
-            authentication=event.authentication,
-            session=event.session,
-            fingerprint=self._fingerprint(event.user_agent),
-            claimed=claimed,
-            route=event.route,
-            method=event.method,
-            status=event.status,
-            targets=judged.foreign if foreign else event.targets,
-            object=event.object,
-            category=event.category,
-            effect=event.effect,
-            outcome=event.outcome,
-            certainty=certainty_of(event.outcome, event.basis),
-            basis=event.basis,
-            # An allowed access that trips a canary is judged for the canary alone.
-            verdict=verdict if foreign or verdict != "foreign" else "own",
-            mismatch=mismatch,
-            canaries=canaries,
-            out_of_bounds=judged.out_of_bounds,
-            cross_site=event.cross_site,
-            crawler=bool(_CRAWLER.search(event.user_agent)),
-            credentials=credentials.provenance or ("asserted" if caller.principal else ""),
+    def _is_mismatch(self, caller: Caller, judged: Judged) -> bool:
+        """Whether the claim and a known principal of a comparable id space differ."""
+        principal, claimed = caller.principal, caller.claimed
+        if not (principal and claimed) or judged.allowed in _VOUCHED_FOR:
+            return False
+        users = self._users
+        return (claimed in users and principal in users) or self.spaces.comparable(
+            principal, "claimed", claimed
         )
 
-    def _fingerprint(self, user_agent: str) -> str:
-        known = self._fingerprints.get(user_agent)
-        if known is None:
-            if len(self._fingerprints) >= _MAX_FINGERPRINTS:
-                self._fingerprints.clear()
-            known = self._fingerprints[user_agent] = digest(user_agent, length=12)
-        return known
+    def _asked_canaries(self, place: Place, judged: Judged, claimed: str) -> tuple[str, ...]:
+        return tuple(sorted({*place.canaries, *(self._canaries & {*judged.targets, claimed})}))
 
     def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:
         """(space, key, value) of all learned state that changed."""
@@ -359,52 +342,41 @@ class Judge:
         self.identity.load(load_state("intake.sessions"))
 
 
-def _exposures(signal: Signal, judged: Judged) -> list[Exposure]:
-    """One exposure a target of a foreign or undetermined signal (FLOW 6)."""
-    if signal.verdict not in {"foreign", "undetermined"}:
-        return _NOTHING
-    actor = signal.actor
-    on_claim = signal.basis == "claimed" or judged.claim_added
-    return [
-        Exposure(
-            event=signal.event,
-            time_ms=signal.time_ms,
-            actor=actor,
-            session=signal.session,
-            principal=signal.principal,
-            provenance=signal.provenance,
-            ip=signal.ip,
-            fingerprint=signal.fingerprint,
-            target=target,
-            object=signal.object,
-            route=signal.route,
-            category=signal.category,
-            effect=signal.effect,
-            certainty=(
-                "presumed"
-                if on_claim and target == signal.claimed and signal.certainty == "proven"
-                else signal.certainty
-            ),
-            basis="claimed" if on_claim and target == signal.claimed else signal.basis,
-            verdict=signal.verdict,
-        )
-        for target in signal.targets
-    ]
+_ORDINARY: frozenset[Verdict] = frozenset({"own", "no_target"})
+_VOUCHED_FOR = frozenset({"service", "delegate", "grant"})
+"""Those who may act for others may say so in a header."""
 
 
-def _is_notable(event: AccessEvent) -> bool:
-    """Foreign; or undetermined with a target or claim; or a denial of an unknown owner's object."""
-    if event.verdict == "foreign":
-        return not event.allowed
-    if event.verdict != "undetermined" or event.status == 401:
-        return False
-    return bool(event.targets or event.claimed or event.outcome == "denied")
+def _is_other_tenant(caller: str, asked: str) -> bool:
+    caller, asked = canonical_id(caller), canonical_id(asked)
+    return caller.casefold() != asked.casefold() and id_space(caller) == id_space(asked)
 
 
 def _is_cross_site(line: Parsed) -> bool:
-    """Another site made a browser send this (Sec-Fetch-Site, else a foreign Origin)."""
+    """Another site made a browser send this (Sec-Fetch-Site, else a foreign Origin).
+
+    No site can make a browser add a bearer token or an identity header: where one is, the client
+    wrote the origin itself.
+    """
+    if line.claimed or (line.authorization and not line.authorization.lower().startswith("basic ")):
+        return False
     if line.fetch_site:
-        return line.fetch_site == "cross-site"
-    host = urlsplit(line.origin or "").hostname
-    own = (line.host or "").partition(":")[0].lower()
-    return bool(host and own and host != own)
+        return line.fetch_site.lower() == "cross-site"
+    origin, own = _host_of(line.origin or ""), _host_of(f"//{line.host or ''}")
+    return bool(origin and own) and _site(origin) != _site(own)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _site(host: str) -> str:
+    """The part of a host that one owner has: app.example.com and api.example.com are one site."""
+    if host.replace(".", "").isdigit() or ":" in host:
+        return host
+    labels = host.split(".")
+    # Without the list of public suffixes: co.uk and com.au have a short label before the last.
+    return ".".join(labels[-3:] if len(labels[-2:][0]) <= 3 else labels[-2:])

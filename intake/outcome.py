@@ -23,10 +23,18 @@ INCOMING_WORDS = frozenset("deposit deposits tip tips gift gifts donation donati
 """Money sent *to* somebody is not a foreign write."""
 
 
-def effect_of(method: str, last_word: str, declared: Effect | None) -> Effect:
-    """Read or write: the configured effect, else the route's last word, else the method."""
+def effect_of(
+    method: str, last_word: str, declared: Effect | None, override: str | None = None
+) -> Effect:
+    """Read or write: the configured effect, else the route's last word, else the method.
+
+    A method-override header only ever makes a write of it: any client can send one, and where the
+    service ignores it, it must hide nothing.
+    """
     if declared is not None:
         return declared
+    if override and override.upper() not in _READS and override.upper() != "POST":
+        return "write"
     if method in _READS:
         return "write" if method in {"GET", ""} and last_word in WRITE_WORDS else "read"
     return "read" if method == "POST" and last_word in READ_WORDS else "write"
@@ -60,11 +68,12 @@ def _read_outcome(method: str, status: int, size: int, *, unsure: bool) -> Outco
     if status in _REDIRECTS:
         # Without a Location it may be a signed download as well as a login.
         return "metadata" if method == "HEAD" else "possible"
-    return "possible" if status in {0, 499} and size > 0 else "denied"
+    # Nobody logged that there was no body, so there may have been one.
+    return "possible" if status in {0, 499} and size != 0 else "denied"
 
 
 def certainty_of(outcome: Outcome, basis: Basis, *, learned: bool = False) -> Certainty:
-    """How sure an exposure with this outcome is."""
+    """How sure an exposure with this outcome is. `learned`: nobody said that these are users."""
     if outcome == "proven":
         return "presumed" if basis == "claimed" or learned else "proven"
     return "possible" if outcome == "possible" else "attempted"

@@ -12,7 +12,7 @@ from ipaddress import ip_network
 import msgspec
 
 from intake.addresses import parse_address
-from intake.routes import compile_route
+from intake.patterns import compile_route
 from intake.settings import IntakeSettings, Ownership
 from intake.spaces import canonical_id
 
@@ -85,28 +85,18 @@ def _time_ms(text: str | None) -> int | None:
 
 
 class Ownerships:
-    """Owners of a route's object, by the configured sources."""
+    """Owners of objects, by the configured sources."""
 
     def __init__(self, settings: IntakeSettings, tables: Tables) -> None:
         self._people = tables.people
-        self._sources = [
-            (compile_route(source.route), tables.owners.get(source.route))
-            for source in settings.ownership
-        ]
+        self._tables = {s.route: tables.owners.get(s.route, {}) for s in settings.ownership}
 
-    def __bool__(self) -> bool:
-        return bool(self._sources)
-
-    def owners(self, path: str, object_id: str) -> tuple[str, ...] | None:
-        """Owners of the object; PENDING where its source cannot say; None where none is set."""
-        plain = path.partition("?")[0]
-        for pattern, table in self._sources:
-            if pattern.fullmatch(plain):
-                found = table.get(object_id) if table is not None else None
-                if not found:
-                    return PENDING
-                return tuple(sorted({self._people.get(user, user) for user in found}))
-        return None
+    def owners(self, source: str, object_id: str) -> tuple[str, ...]:
+        """Owners of an object of a source's route; PENDING where the source cannot say."""
+        found = self._tables[source].get(object_id)
+        if not found:
+            return PENDING
+        return tuple(sorted({self._people.get(user, user) for user in found}))
 
 
 class Permissions:
@@ -118,12 +108,12 @@ class Permissions:
         self._services = {
             people.get(canonical_id(account.id), canonical_id(account.id)): (
                 [ip_network(network) for network in account.from_],
-                [compile_route(route) for route in account.routes],
+                [compile_route(route).regex for route in account.routes],
             )
             for account in settings.service_accounts
         }
         self._grants: dict[str, list[Grant]] = {}
-        self._patterns = {grant.routes: compile_route(grant.routes) for grant in tables.grants}
+        self._patterns = {g.routes: compile_route(g.routes).regex for g in tables.grants}
         for grant in tables.grants:
             principal = people.get(grant.principal, grant.principal)
             self._grants.setdefault(principal, []).append(grant)

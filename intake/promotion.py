@@ -1,9 +1,9 @@
-"""Learns which `{object}` routes hold users' ids, because own is clearly the usual case there.
+"""Learns which `{object}` fields hold users' ids, because own is clearly the usual case there.
 
-In: successes on routes with ids of unknown owner. Out: from which ten-minute cell on a route's ids
-count as owners. A cell's answer rests only on cells that were complete before it, so it does not
-depend on the order of events within the allowed lateness, and the attack under judgement cannot
-vote on itself.
+In: successes on fields (a route up to the id) with ids of unknown owner. Out: from which ten-minute
+cell on a field's ids count as owners. A cell's answer rests only on cells that were complete before
+it, so it does not depend on the order of events within the allowed lateness, and the attack under
+judgement cannot vote on itself.
 """
 
 from collections.abc import Iterator
@@ -13,52 +13,64 @@ import msgspec
 CELL_MS = 600_000
 MIN_PRINCIPALS = 20
 OWN_SHARE = 0.8
-_MAX_ROUTES = 1_000
+MAX_FIELDS = 1_000
 _MAX_PRINCIPALS = 1_000
+_MAX_CELLS = 64
 
 
 class _Learning(msgspec.Struct):
-    """Votes of one route: principal -> [own successes, all successes]."""
+    """Votes of one field: principal -> (own successes, all successes)."""
 
     cells: dict[int, dict[str, tuple[int, int]]] = msgspec.field(default_factory=dict)
     complete: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     since_cell: int | None = None
-    """First cell in which the route's ids are owners; None while they are not."""
+    """First cell in which the field's ids are owners; None while they are not."""
+
+    def voters(self) -> int:
+        return len(self.complete) + sum(map(len, self.cells.values()))
 
 
 class Promotion:
-    """Votes by route, each principal one vote whatever its traffic."""
+    """Votes by field, each principal one vote whatever its traffic."""
 
     def __init__(self) -> None:
-        self._routes: dict[str, _Learning] = {}
+        self._fields: dict[str, _Learning] = {}
         self._dirty: set[str] = set()
 
-    def is_owner_route(self, route: str, time_ms: int) -> bool:
-        """Whether the ids of this route were known to be users' ids at this time."""
-        if (learning := self._routes.get(route)) is None:
+    def is_owner_field(self, field: str, time_ms: int) -> bool:
+        """Whether the ids of this field were known to be users' ids at this time."""
+        if (learning := self._fields.get(field)) is None:
             return False
         cell = time_ms // CELL_MS
-        if learning.since_cell is None and any(c <= cell - 2 for c in learning.cells):
-            self._complete(route, learning, cell)
+        if learning.since_cell is None:
+            if not any(c <= cell - 2 for c in learning.cells):
+                return False
+            self._complete(field, learning, cell)
         return learning.since_cell is not None and cell >= learning.since_cell
 
-    def note(self, route: str, principal: str, *, own: bool, time_ms: int) -> None:
-        """Count one success of a principal on a route of unknown owner."""
-        learning = self._routes.get(route)
+    def note(self, field: str, principal: str, *, own: bool, time_ms: int) -> None:
+        """Count one success of a principal on a field of unknown owner."""
+        learning = self._fields.get(field)
         if learning is None:
-            if len(self._routes) >= _MAX_ROUTES:
-                return
-            learning = self._routes[route] = _Learning()
+            if len(self._fields) >= MAX_FIELDS:
+                self._make_room()
+            learning = self._fields[field] = _Learning()
         if learning.since_cell is not None:
             return
-        votes = learning.cells.setdefault(time_ms // CELL_MS, {})
+        cell = time_ms // CELL_MS
+        votes = learning.cells.get(cell)
+        if votes is None:
+            if len(learning.cells) >= _MAX_CELLS:
+                # A log whose time jumps to and fro: the oldest cell is the least likely to matter.
+                del learning.cells[min(learning.cells)]
+            votes = learning.cells[cell] = {}
         if principal in votes or len(votes) < _MAX_PRINCIPALS:
             mine, total = votes.get(principal, (0, 0))
             votes[principal] = (mine + own, total + 1)
-            self._dirty.add(route)
+            self._dirty.add(field)
 
-    def _complete(self, route: str, learning: _Learning, cell: int) -> None:
-        self._dirty.add(route)
+    def _complete(self, field: str, learning: _Learning, cell: int) -> None:
+        self._dirty.add(field)
         complete = learning.complete
         for done in sorted(c for c in learning.cells if c <= cell - 2):
             for principal, (own, total) in learning.cells.pop(done).items():
@@ -72,13 +84,21 @@ class Promotion:
                 complete.clear()
                 return
 
+    def _make_room(self) -> None:
+        """Forget the half that fewest people use: paths that one client made up."""
+        undecided = [f for f, learning in self._fields.items() if learning.since_cell is None]
+        undecided.sort(key=lambda field: (self._fields[field].voters(), field))
+        for field in undecided[: len(undecided) // 2 + 1] or list(self._fields)[:1]:
+            del self._fields[field]
+            self._dirty.discard(field)
+
     def take_dirty(self) -> Iterator[tuple[str, bytes]]:
-        """Routes whose votes changed."""
-        for route in sorted(self._dirty):
-            yield route, msgspec.msgpack.encode(self._routes[route])
+        """Fields whose votes changed."""
+        for field in sorted(self._dirty):
+            yield field, msgspec.msgpack.encode(self._fields[field])
         self._dirty.clear()
 
     def load(self, items: Iterator[tuple[str, bytes]]) -> None:
         """Restore what `take_dirty` gave."""
-        for route, data in items:
-            self._routes[route] = msgspec.msgpack.decode(data, type=_Learning)
+        for field, data in items:
+            self._fields[field] = msgspec.msgpack.decode(data, type=_Learning)

@@ -1,247 +1,162 @@
-"""Whose data a request target names: template, owners, object, category.
+"""Whose data a request target names: template, owners, objects, category.
 
 In: request targets as logged. Out: a `Place`, cached by target. Configured routes first, first
 match wins; then the default words of JUDGEMENT. It names ids; it does not decide whose they are.
 """
 
-import re
-from collections.abc import Sequence
-from urllib.parse import unquote, unquote_plus
+import sys
+from collections.abc import Collection, Sequence
 
 import msgspec
 
-from intake.outcome import INCOMING_WORDS
+from intake.outcome import INCOMING_WORDS, WRITE_WORDS
+from intake.patterns import Pattern, canonical_path, compile_route, parse_query, split_ids
+from intake.redact import mask_target
 from intake.settings import RouteRule
 from intake.spaces import canonical_id
+from intake.words import (
+    CANDIDATE_QUERY,
+    CATEGORY_RANK,
+    CATEGORY_WORDS,
+    LOOK_WORDS,
+    OWNER_QUERY,
+    OWNER_WORDS,
+    QUERY_MARKS,
+    SELF_WORDS,
+    is_id,
+    is_owner_id,
+    is_token,
+    may_be_name,
+    stem_of,
+    word_of,
+)  # fmt: skip
 from records.kinds import Effect
 
-MAX_TARGETS = 10_000
-"""Ids of one batch request that are judged; the excess is counted."""
+_CACHE_ENTRIES = 30_000
+_CACHED_LENGTH = 512
+_LABELS = 4
 
-OWNER_WORDS = frozenset("users user members member profiles profile".split())
-"""`/users/{owner}`: the ids below these words are users'."""
-
-SELF_WORDS = frozenset("me self current my mine".split())
-"""These name no owner: whoever asks."""
-
-_OWNER_QUERY = frozenset("id ids user_id user_ids userid userids uid uids".split())
-"""Below an owner word (`/users?ids=1,2`) these list owners."""
-
-_CANDIDATE_QUERY = frozenset(
-    "user user_id user_ids userid userids uid uids owner owner_id ownerid member member_id "
-    "memberid customer customer_id customerid account account_id accountid profile_id profileid "
-    "client_id subject_id person_id patient_id employee_id tenant_user".split()
-)
-"""Elsewhere they hold ids of unknown owner, until learned or configured."""
-
-_CATEGORIES = {
-    "financial": "wallet wallets balance balances transaction transactions payment payments card "
-    "cards iban invoice invoices transfer transfers payout payouts billing loan loans statement "
-    "statements deposit deposits withdrawal withdrawals salary payroll",
-    "credential": "password passwords credential credentials mfa otp 2fa pin secret secrets "
-    "api-keys apikeys recovery security-questions",
-    "health": "health medical patient patients prescription prescriptions diagnosis diagnoses",
-    "identity": "passport passports kyc identity ssn documents document",
-    "contact": "profile profiles address addresses email emails phone phones contact contacts",
-    "orders": "order orders purchase purchases cart carts shipment shipments",
-    "messages": "message messages inbox chat chats notifications mail mails",
-    "location": "location locations trips trip rides ride",
-}
-_CATEGORY_WORDS = {word: name for name, words in _CATEGORIES.items() for word in words.split()}
-_CATEGORY_RANK = {name: rank for rank, name in enumerate(_CATEGORIES)}
-
-_VERSION = re.compile(r"v\d+(?:\.\d+)*", re.IGNORECASE)
-_ID_LIKE = re.compile(
-    r"\+?\d+"
-    r"|(?:urn:uuid:)?\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?"
-    r"|[A-Za-z]{1,16}[-_:|]?[0-9A-Za-z]*\d[0-9A-Za-z]*"
-    r"|[^@\s/]+@[^@\s/]+\.[A-Za-z]{2,}"
-    r"|[0-9A-HJKMNP-TV-Z]{26}"
-    r"|(?=[\w~-]*\d)[\w~-]{8,}",
-    re.IGNORECASE,
-)
-_CACHE_ENTRIES = 200_000
+Candidates = tuple[tuple[str, tuple[str, ...]], ...]
+"""(field, ids): ids that may turn out to be users', by the field in which that is learned."""
 
 
 class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a request target names."""
 
     path: str
-    """Canonical path and query."""
+    """Canonical path and query, secrets masked."""
     route: str
     owners: tuple[str, ...] = ()
-    """Ids that the route says are users' ids; canonical."""
+    """Ids that the route says are users' ids; canonical, sorted, unique."""
     excess: int = 0
     """Owners beyond MAX_TARGETS, not judged."""
     object: str = ""
-    candidates: tuple[str, ...] = ()
-    """Ids that may turn out to be users' ids (promotion)."""
-    field: str = ""
-    """Name of the id field for id spaces: the route with the parameter's place."""
+    objects: tuple[str, ...] = ()
+    """Objects whose owners `source` knows."""
+    source: str = ""
+    """The ownership source that is asked for them; "" where none is configured."""
+    candidates: Candidates = ()
     tenant: str = ""
     category: str = "unclassified"
     public: bool = False
     effect: Effect | None = None
     last_word: str = ""
+    """The last segment, in lower case, if it is a word."""
     names_self: bool = False
     error_bytes: int | None = None
-    roles: tuple[str, ...] = ()
-    """Columns of the ownership source that own the object ([buyer_id, seller_id])."""
     incoming: bool = False
     """A POST here gives something to the owner: not a foreign write."""
-    configured: bool = False
-
-
-def canonical_path(path: str) -> str:
-    """The path as a backend sees it: decoded once, no `;params`, `//`, `.` or `..`."""
-    if "%" in path:
-        path = unquote(path, errors="backslashreplace")
-    if ";" in path:
-        path = re.sub(r";[^/]*", "", path)
-    if "//" in path or "/." in path:
-        kept: list[str] = []
-        for part in path.split("/"):
-            if part == "..":
-                if kept:
-                    kept.pop()
-            elif part not in {"", "."}:
-                kept.append(part)
-        path = "/" + "/".join(kept) + ("/" if path.endswith("/") and kept else "")
-    return path
-
-
-def parse_query(query: str) -> list[tuple[str, str]]:
-    """(name in lower case without `[]`, decoded value) of each parameter, in order."""
-    pairs = []
-    for part in query.split("&"):
-        name, equals, value = part.partition("=")
-        if equals and value:
-            name = unquote_plus(name).lower().removesuffix("[]")
-            pairs.append((name, unquote_plus(value, errors="backslashreplace")))
-    return pairs
-
-
-def split_ids(values: Sequence[str]) -> tuple[tuple[str, ...], int]:
-    """Canonical ids of values that may be comma lists, sorted and unique; and the excess."""
-    ids = {canonical_id(part) for value in values for part in value.split(",") if part.strip()}
-    ids -= SELF_WORDS
-    ids.discard("")
-    if len(ids) <= MAX_TARGETS:
-        return tuple(sorted(ids)), 0
-    return tuple(sorted(ids)[:MAX_TARGETS]), len(ids) - MAX_TARGETS
-
-
-class _Pattern:
-    """One configured route, compiled."""
-
-    def __init__(self, rule: RouteRule) -> None:
-        self.rule = rule
-        path, _, query = rule.match.partition("?")
-        self.roles: list[str] = []
-        parts: list[str] = []
-        for segment in path.strip("/").split("/"):
-            if segment == "**":
-                parts.append("(?:/.*)?")
-                continue
-            body = "".join(
-                self._piece(piece) for piece in re.split(r"(\{[^{}]*\}|\*)", segment) if piece
-            )
-            parts.append("/" + body)
-        self.regex = re.compile("".join(parts) + "/?", re.IGNORECASE)
-        self.query = [(name.lower(), value.strip("{}")) for name, value in parse_query(query)]
-        self.template = rule.match
-
-    def _piece(self, piece: str) -> str:
-        if piece == "*":
-            return "[^/]*"
-        if piece.startswith("{"):
-            self.roles.append(piece[1:-1])
-            return "([^/]+)"
-        return re.escape(piece)
-
-    def match(self, path: str, query: str) -> dict[str, list[str]] | None:
-        """Values by role, or None where the route is another."""
-        if not (match := self.regex.fullmatch(path)):
-            return None
-        values: dict[str, list[str]] = {}
-        for role, value in zip(self.roles, match.groups(), strict=True):
-            values.setdefault(role, []).append(value)
-        if self.query:
-            given = parse_query(query)
-            for name, role in self.query:
-                found = [value for key, value in given if key == name]
-                if not found:
-                    return None
-                values.setdefault(role, []).extend(found)
-        return values
-
-
-def compile_route(match: str) -> re.Pattern[str]:
-    """The path pattern of a configured route (`/api/v1/accounts/**`), for `fullmatch`."""
-    return _Pattern(RouteRule(match=match if match.startswith("/") else f"/{match}")).regex
+    ordinary: bool = False
+    """A GET here is a read, and a 200 what it says."""
+    name: str = ""
+    """A plain word below an owner word: a user name, if people have such names here."""
+    named: "Place | None" = None
+    """The same place with `name` as its owner."""
+    canaries: tuple[str, ...] = ()
+    """Listed canary ids among all of these ids."""
 
 
 class Routes:
-    """Request target -> Place, by configuration first and default words after."""
+    """Request target -> Place, by configuration first and default words after.
 
-    def __init__(self, rules: Sequence[RouteRule], sensitive: Sequence[str]) -> None:
-        self._patterns = [_Pattern(rule) for rule in rules]
+    `sources` are the routes of ownership sources; `canaries` canonical ids.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[RouteRule],
+        sensitive: Sequence[str],
+        sources: Sequence[str] = (),
+        canaries: Collection[str] = (),
+    ) -> None:
+        self._patterns = [Pattern(rule) for rule in rules]
+        self._sources = [(route, compile_route(route)) for route in sources]
+        asks = [*self._patterns, *(pattern for _, pattern in self._sources)]
+        self._reads_query = bool(canaries) or any(pattern.query for pattern in asks)
         self._words = dict.fromkeys((word.lower() for word in sensitive), "sensitive")
-        self._words.update(_CATEGORY_WORDS)
+        self._words.update(CATEGORY_WORDS)
+        self._canaries = {canary.casefold(): canary for canary in canaries}
         self._cache: dict[str, Place] = {}
-        self.names_are_ids = False
-        """Principals are plain names, so `/users/alice` names somebody."""
-
-    def use_names(self) -> None:
-        """From now on a plain word below an owner word is an id."""
-        if not self.names_are_ids:
-            self.names_are_ids = True
-            self._cache.clear()
+        self._older: dict[str, Place] = {}
 
     def place(self, target: str) -> Place:
         """What this request target names."""
         place = self._cache.get(target)
         if place is None:
-            if len(self._cache) >= _CACHE_ENTRIES:
-                self._cache.clear()
-            place = self._cache[target] = self._locate(target)
+            place = self._older.get(target) or self._locate(target)
+            if len(target) <= _CACHED_LENGTH:
+                if len(self._cache) >= _CACHE_ENTRIES:
+                    self._older, self._cache = self._cache, {}
+                self._cache[target] = place
         return place
 
     def _locate(self, target: str) -> Place:
         if not target.startswith("/") and "://" in target:
             target = "/" + target.partition("://")[2].partition("/")[2]
-        path, _, query = target.partition("#")[0].partition("?")
-        path = canonical_path(path)
-        full = f"{path}?{query}" if query else path
+        raw, _, query = target.partition("#")[0].partition("?")
+        if query and not self._reads_query:
+            lowered = query.lower()
+            if not any(mark in lowered for mark in QUERY_MARKS):
+                # Pages, limits and cache busters: all of it is the path's place.
+                plain = self.place(raw)
+                return msgspec.structs.replace(plain, path=mask_target(f"{plain.path}?{query}"))
+        path = canonical_path(raw)
+        full = mask_target(f"{path}?{query}" if query else path)
         for pattern in self._patterns:
             if (values := pattern.match(path, query)) is not None:
-                return self._configured(pattern, values, full, path)
+                return self._configured(pattern, values, full, path, query)
         return self._default(full, path, query)
 
     def _configured(
-        self, pattern: _Pattern, values: dict[str, list[str]], full: str, path: str
+        self, pattern: Pattern, values: dict[str, list[str]], full: str, path: str, query: str
     ) -> Place:
         rule = pattern.rule
-        owners_given = values.get("owner", [])
-        owners, excess = split_ids(owners_given)
-        words = [part.lower() for part in path.split("/") if part]
-        return Place(
-            path=full,
-            route=pattern.template,
-            owners=owners,
-            excess=excess,
-            object=",".join(canonical_id(v) for v in values.get("object", ())),
-            field=pattern.template,
-            tenant=",".join(values.get("tenant", ())),
-            category=rule.category or self._category(words),
-            public=rule.public,
-            effect=rule.effect,
-            last_word=words[-1] if words else "",
-            names_self=any(v.lower() in SELF_WORDS for v in owners_given),
-            error_bytes=rule.error_bytes,
-            roles=tuple(rule.owner),
-            incoming=bool(words) and words[-1] in INCOMING_WORDS,
-            configured=True,
+        given = values.get("owner", [])
+        owners, excess = split_ids(map(stem_of, given))
+        objects = [canonical_id(stem_of(v)) for v in values.get("object", ())]
+        words = [word_of(part) for part in path.split("/") if part]
+        last_word = words[-1] if words else ""
+        return self._finished(
+            path,
+            query,
+            Place(
+                path=full,
+                route=pattern.template,
+                owners=owners,
+                excess=excess,
+                object=",".join(objects),
+                tenant=",".join(values.get("tenant", ())),
+                category=rule.category or self._category(words),
+                public=rule.public,
+                effect=rule.effect,
+                last_word=last_word,
+                names_self=any(v.lower() in SELF_WORDS for v in given),
+                error_bytes=rule.error_bytes,
+                incoming=last_word in INCOMING_WORDS,
+                ordinary=rule.effect is None
+                and rule.error_bytes is None
+                and _is_ordinary(last_word),
+            ),
         )
 
     def _category(self, words: Sequence[str]) -> str:
@@ -249,83 +164,132 @@ class Routes:
         found = [name for word in words if (name := self._words.get(word))]
         if not found:
             return "unclassified"
-        return min(found, key=lambda name: _CATEGORY_RANK.get(name, -1))
+        return min(found, key=lambda name: CATEGORY_RANK.get(name, -1))
 
-    def _default(self, full: str, path: str, query: str) -> Place:
+    def _default(self, full: str, path: str, query: str, *, take_name: bool = False) -> Place:
         template: list[str] = []
         words: list[str] = []
         owners: list[str] = []
         objects: list[str] = []
+        candidates: list[tuple[str, tuple[str, ...]]] = []
         names_self = False
-        before = ""
+        name = before = ""
         for segment in path.split("/"):
             if not segment:
                 continue
-            below_owner = before in OWNER_WORDS
-            before = segment.lower()
-            if before in SELF_WORDS:
-                names_self = True
-            elif below_owner and "," in segment:
-                owners.append(segment)
-                template.append("{owner}")
-                continue
-            elif (
-                self._is_name(segment, before)
-                if segment.isalpha()
-                else _ID_LIKE.fullmatch(segment.strip()) and not _VERSION.fullmatch(segment)
-            ):
-                if below_owner and not owners:
-                    owners.append(segment)
+            # Below /users/me, /profiles/3 is one of my profiles.
+            below_owner = before in OWNER_WORDS and not owners and not names_self
+            if not segment.isalpha():
+                stem = stem_of(segment)
+                before = ""
+                if below_owner and ("," in segment or is_owner_id(stem)):
+                    owners.append(stem)
                     template.append("{owner}")
                     continue
-                if not segment.isalpha():
-                    objects.append(segment)
+                if is_token(segment):
+                    template.append("{token}")
+                    continue
+                parts = stem.split(",") if "," in stem else (stem,)
+                if all(is_id(part, first=not template) for part in parts):
                     template.append("{object}")
+                    ids = split_ids(parts)[0]
+                    objects += ids
+                    candidates.append(("/" + "/".join(template), ids))
+                    continue
+            before = word_of(segment)
+            if before in SELF_WORDS:
+                names_self = True
+            elif below_owner and not name and may_be_name(segment):
+                name = segment
+                if take_name:
+                    owners.append(canonical_id(segment))
+                    template.append("{owner}")
                     continue
             template.append(segment)
             words.append(before)
         route = "/" + "/".join(template)
-        candidates = objects[:1] if not owners else []
         if query:
-            named: list[str] = []
-            below_owner = bool(words) and words[-1] in OWNER_WORDS and not owners
-            for name, value in parse_query(query):
-                if below_owner and name in _OWNER_QUERY:
-                    owners.append(value)
-                    label = f"{name}={{owner}}"
-                elif name in _CANDIDATE_QUERY:
-                    candidates.append(value)
-                    label = f"{name}={{object}}"
-                else:
-                    continue
-                if label not in named:
-                    named.append(label)
-            if named:
-                route += "?" + "&".join(named)
+            lists_owners = not owners and _asks_for_users(words, before)
+            route = self._read_query(route, query, owners, candidates, lists_owners=lists_owners)
         ids, excess = split_ids(owners)
-        last_word = words[-1] if words else ""
-        found = split_ids(candidates)[0]
-        return Place(
+        place = Place(
             path=full,
-            route=route,
+            route=sys.intern(route),
             owners=ids,
             excess=excess,
-            object=canonical_id(objects[-1]) if objects else ",".join(found[:3]),
-            candidates=found,
-            field=route,
+            object=objects[-1] if objects else ",".join([c[1][0] for c in candidates if c[1]][:3]),
+            candidates=() if ids else tuple(candidates),
             category=self._category(words),
-            last_word=last_word,
+            last_word=before,
             names_self=names_self,
-            incoming=last_word in INCOMING_WORDS,
+            incoming=before in INCOMING_WORDS,
+            ordinary=_is_ordinary(before),
+            name=name,
+            named=self._default(full, path, query, take_name=True)
+            if name and not take_name and not ids
+            else None,
+        )
+        return self._finished(path, query, place)
+
+    def _read_query(
+        self,
+        route: str,
+        query: str,
+        owners: list[str],
+        candidates: list[tuple[str, tuple[str, ...]]],
+        *,
+        lists_owners: bool,
+    ) -> str:
+        """The route with the parameters that hold ids, which are added to the lists."""
+        labels: set[str] = set()
+        found: dict[str, list[str]] = {}
+        for name, value in parse_query(query):
+            if lists_owners and name in OWNER_QUERY:
+                owners.append(value)
+                labels.add(f"{name}={{owner}}")
+            elif name in CANDIDATE_QUERY or name.removeprefix("filter_") in CANDIDATE_QUERY:
+                found.setdefault(name, []).append(value)
+                labels.add(f"{name}={{object}}")
+        candidates += [(f"{route}?{name}", split_ids(found[name])[0]) for name in sorted(found)]
+        if not labels:
+            return route
+        # A client that adds names must not make routes without end.
+        return route + "?" + "&".join(sorted(labels)[:_LABELS])
+
+    def _finished(self, path: str, query: str, place: Place) -> Place:
+        """The place with the source that knows its objects' owners, and the canaries it names."""
+        source = ""
+        objects: tuple[str, ...] = ()
+        if self._sources and not place.owners:
+            for route, pattern in self._sources:
+                if (values := pattern.match(path, query)) is not None:
+                    source = route
+                    objects = split_ids(map(stem_of, values.get("object", ())))[0]
+                    break
+        canaries = self._canaries_of(path, query) if self._canaries else ()
+        if not (source or canaries):
+            return place
+        return msgspec.structs.replace(
+            place,
+            source=source,
+            objects=objects,
+            object=",".join(objects[:3]) or place.object,
+            canaries=canaries,
         )
 
-    def _is_name(self, segment: str, lowered: str) -> bool:
-        """Whether a plain word may be somebody's user name."""
-        return self.names_are_ids and lowered not in _NOT_NAMES and len(segment) > 1
+    def _canaries_of(self, path: str, query: str) -> tuple[str, ...]:
+        """A canary is one wherever it stands: nobody has a reason to write it."""
+        texts = [*map(stem_of, path.split("/")), *(value for _, value in parse_query(query))]
+        keys = {canonical_id(part).casefold() for text in texts for part in text.split(",")}
+        return tuple(sorted(self._canaries[key] for key in keys & self._canaries.keys()))
 
 
-_NOT_NAMES = frozenset(
-    "search login logout register signup signin list new count export import batch bulk settings "
-    "verify password reset avatar preferences all active admin roles groups invite invites status "
-    "health stats export create update delete edit profile profiles orders".split()
-)
+def _asks_for_users(words: Sequence[str], last: str) -> bool:
+    """`/users?id=7` and `/user/view?id=7`."""
+    if last in LOOK_WORDS and len(words) > 1:
+        last = words[-2]
+    return last in OWNER_WORDS
+
+
+def _is_ordinary(last_word: str) -> bool:
+    return last_word not in WRITE_WORDS and last_word != "graphql"

@@ -1,0 +1,125 @@
+"""Request targets as a backend reads them, and configured routes as patterns over them.
+
+In: paths and queries as logged, routes as configured. Out: canonical paths, parameters, ids, and
+the values of `{owner}`, `{object}`, `{tenant}`. Odd spellings are read, never excused.
+"""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote, unquote_plus
+
+from intake.settings import RouteRule
+from intake.spaces import canonical_id
+from intake.words import SELF_WORDS
+
+MAX_TARGETS = 10_000
+"""Ids of one batch request that are judged; the excess is counted."""
+
+_DECODINGS = 8
+_PARAMETERS = re.compile(r";[^/]*")
+_INDEX = re.compile(r"\[\d*\]$")
+
+
+def canonical_path(path: str) -> str:
+    """The path as a backend sees it: decoded, no `;params`, `//`, `.` or `..`.
+
+    Decoded until nothing changes: one layer of servers decodes once, two decode twice.
+    """
+    for _ in range(_DECODINGS):
+        if "%" not in path:
+            break
+        path = unquote(path, errors="backslashreplace")
+    if ";" in path:
+        path = _PARAMETERS.sub("", path)
+    if "//" in path or "/." in path:
+        kept: list[str] = []
+        for part in path.split("/"):
+            if part == "..":
+                if kept:
+                    kept.pop()
+            elif part not in {"", "."}:
+                kept.append(part)
+        path = "/" + "/".join(kept) + ("/" if path.endswith("/") and kept else "")
+    return path
+
+
+def parse_query(query: str) -> list[tuple[str, str]]:
+    """(name, decoded value) of each parameter, in order.
+
+    The name in lower case, `-` as `_`, without `[]` or `[0]`; `filter[user]` is `filter_user`.
+    """
+    pairs = []
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        if equals and value:
+            name = unquote_plus(name).lower().replace("-", "_")
+            if "[" in name:
+                name = _INDEX.sub("", name).replace("[", "_").replace("]", "")
+            pairs.append((name, unquote_plus(value, errors="backslashreplace")))
+    return pairs
+
+
+def split_ids(values: Iterable[str]) -> tuple[tuple[str, ...], int]:
+    """Canonical ids of values that may be comma lists, sorted and unique; and the excess."""
+    ids = {
+        canonical_id(part)
+        for value in values
+        for part in (value.split(",") if "," in value else (value,))
+    }
+    ids.discard("")
+    if not SELF_WORDS.isdisjoint(ids):
+        ids -= SELF_WORDS
+    if len(ids) <= MAX_TARGETS:
+        return tuple(sorted(ids)), 0
+    return tuple(sorted(ids)[:MAX_TARGETS]), len(ids) - MAX_TARGETS
+
+
+class Pattern:
+    """One configured route, compiled."""
+
+    def __init__(self, rule: RouteRule) -> None:
+        self.rule = rule
+        path, _, query = rule.match.partition("?")
+        self.roles: list[str] = []
+        parts: list[str] = []
+        for segment in path.strip("/").split("/"):
+            if segment == "**":
+                parts.append("(?:/.*)?")
+                continue
+            body = "".join(
+                self._piece(piece) for piece in re.split(r"(\{[^{}]*\}|\*)", segment) if piece
+            )
+            parts.append("/" + body)
+        # A decoded line feed is a character like others: it must not lead out of the route.
+        self.regex = re.compile("".join(parts) + "/?", re.IGNORECASE | re.DOTALL)
+        self.query = [(name, value.strip("{}")) for name, value in parse_query(query)]
+        self.template = rule.match
+
+    def _piece(self, piece: str) -> str:
+        if piece == "*":
+            return "[^/]*"
+        if piece.startswith("{"):
+            self.roles.append(piece[1:-1])
+            return "([^/]+)"
+        return re.escape(piece)
+
+    def match(self, path: str, query: str) -> dict[str, list[str]] | None:
+        """Values by role, or None where the route is another."""
+        if not (match := self.regex.fullmatch(path)):
+            return None
+        values: dict[str, list[str]] = {}
+        for role, value in zip(self.roles, match.groups(), strict=True):
+            values.setdefault(role, []).append(value)
+        if self.query:
+            given = parse_query(query)
+            for name, role in self.query:
+                found = [value for key, value in given if key == name]
+                if not found:
+                    return None
+                values.setdefault(role, []).extend(found)
+        return values
+
+
+def compile_route(match: str) -> Pattern:
+    """A configured route (`/api/v1/accounts/**`), with or without its first slash."""
+    return Pattern(RouteRule(match=match if match.startswith("/") else f"/{match}"))

@@ -1,0 +1,146 @@
+"""What of a judged event goes on to detectors and into the affected set (FLOW 3, 6).
+
+In: an AccessEvent with its verdict. Out: its Signal and Exposures, or nothing for ordinary ones.
+Facts only: how severe they are is decided by detectors.
+"""
+
+import re
+
+import msgspec
+
+from intake.addresses import subnet_of
+from intake.outcome import certainty_of
+from records.event import AccessEvent, Exposure, Signal
+from records.ids import digest
+from records.kinds import Basis, Provenance, Verdict
+
+_CRAWLER = re.compile(
+    r"bot\b|crawl|spider|slurp|facebookexternalhit|preview|monitor|uptime|headlesschrome",
+    re.IGNORECASE,
+)
+_MAX_FINGERPRINTS = 20_000
+_CACHED_LENGTH = 1_024
+
+
+class Judged(msgspec.Struct, gc=False):
+    """One line's verdict, before it becomes records."""
+
+    targets: tuple[str, ...]
+    foreign: tuple[str, ...]
+    basis: Basis
+    verdict: Verdict
+    allowed: str = ""
+    out_of_bounds: str = ""
+    claim_added: bool = False
+    """The claimed user stands beside the owners that the route names."""
+    learned: bool = False
+    """That these are users' ids was learned, not said."""
+
+
+class Signals:
+    """Makes signals; remembers digests of user agents."""
+
+    def __init__(self) -> None:
+        self._agents: dict[str, tuple[str, bool]] = {}
+
+    def signal(
+        self,
+        event: AccessEvent,
+        judged: Judged,
+        *,
+        mismatch: bool,
+        canaries: tuple[str, ...],
+        credentials: Provenance,
+    ) -> Signal:
+        """The signal of a notable event. `credentials`: what this source's principals are worth."""
+        fingerprint, crawler = self._agent(event.user_agent)
+        verdict = judged.verdict
+        foreign = verdict == "foreign" and not judged.allowed
+        return Signal(
+            event=event.id,
+            time_ms=event.time_ms,
+            late=event.late,
+            ip=event.ip,
+            ip_trusted=event.ip_trusted,
+            subnet=subnet_of(event.ip),
+            principal=event.principal,
+            provenance=event.provenance,
+            authentication=event.authentication,
+            session=event.session,
+            fingerprint=fingerprint,
+            claimed=event.claimed,
+            route=event.route,
+            method=event.method,
+            status=event.status,
+            targets=judged.foreign if foreign else judged.targets,
+            object=event.object,
+            category=event.category,
+            effect=event.effect,
+            outcome=event.outcome,
+            certainty=certainty_of(event.outcome, judged.basis, learned=judged.learned),
+            basis=judged.basis,
+            # An allowed access that trips a canary is judged for the canary alone.
+            verdict=verdict if foreign or verdict != "foreign" else "own",
+            mismatch=mismatch,
+            canaries=canaries,
+            out_of_bounds=judged.out_of_bounds,
+            cross_site=event.cross_site,
+            crawler=crawler,
+            credentials=credentials,
+        )
+
+    def _agent(self, user_agent: str) -> tuple[str, bool]:
+        """(fingerprint, whether it is a crawler)."""
+        known = self._agents.get(user_agent)
+        if known is None:
+            known = digest(user_agent, length=12), bool(_CRAWLER.search(user_agent))
+            if len(user_agent) <= _CACHED_LENGTH:
+                if len(self._agents) >= _MAX_FINGERPRINTS:
+                    self._agents.clear()
+                self._agents[user_agent] = known
+        return known
+
+
+def exposures(signal: Signal, judged: Judged) -> list[Exposure]:
+    """One exposure a target of a foreign or undetermined signal; or one of its unknown object."""
+    if signal.verdict not in {"foreign", "undetermined"}:
+        return []
+    actor = signal.actor
+    on_claim = signal.basis == "claimed" or judged.claim_added
+    targets = signal.targets or ("",)
+    if not (signal.targets or signal.object):
+        return []
+    return [
+        Exposure(
+            event=signal.event,
+            time_ms=signal.time_ms,
+            actor=actor,
+            session=signal.session,
+            principal=signal.principal,
+            provenance=signal.provenance,
+            ip=signal.ip,
+            fingerprint=signal.fingerprint,
+            target=target,
+            object=signal.object,
+            route=signal.route,
+            category=signal.category,
+            effect=signal.effect,
+            certainty=(
+                "presumed"
+                if on_claim and target == signal.claimed and signal.certainty == "proven"
+                else signal.certainty
+            ),
+            basis="claimed" if on_claim and target == signal.claimed else signal.basis,
+            verdict=signal.verdict,
+        )
+        for target in targets
+    ]
+
+
+def is_notable(event: AccessEvent) -> bool:
+    """Foreign; or undetermined with a target or claim; or a denial of an unknown owner's object."""
+    if event.verdict == "foreign":
+        return not event.allowed
+    if event.verdict != "undetermined" or event.status == 401:
+        return False
+    return bool(event.targets or event.claimed or (event.object and event.outcome == "denied"))
