@@ -5,6 +5,7 @@ archive gives its good bytes and then ends, marked `damaged`; it MUST NOT raise 
 """
 
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator
@@ -40,6 +41,13 @@ class Log:
             self._file.seek(count_bytes, io.SEEK_CUR)
         else:
             self._discard(count_bytes)
+
+    def skip_hole(self) -> int:
+        """Leaves out what comes next and is not stored at all, being NULs; how many bytes."""
+        if not self._file.seekable():
+            return 0
+        position = self._file.tell()
+        return self._file.seek(stored_from(self._file.fileno(), position)) - position
 
     def _discard(self, count_bytes: int) -> None:
         while count_bytes > 0 and (data := self.read(min(count_bytes, _BUFFER_BYTES))):
@@ -93,6 +101,9 @@ class _Archive(Log):
 
     def skip(self, count_bytes: int) -> None:
         self._discard(count_bytes)
+
+    def skip_hole(self) -> int:
+        return 0
 
     def _unpack(self) -> Iterator[bytes]:
         packed = self._file.read(self._slice_bytes)
@@ -184,6 +195,17 @@ def open_log(path: str) -> Log:
     else:
         file = io.BufferedReader(io.FileIO(path), _BUFFER_BYTES)
     return packing(file.peek(4))(file)
+
+
+def stored_from(descriptor: int, offset: int) -> int:
+    """The next offset, from this one on, at which a plain file stores anything; else its size."""
+    position = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA)
+    except OSError:
+        return max(offset, os.fstat(descriptor).st_size)
+    finally:
+        os.lseek(descriptor, position, os.SEEK_SET)
 
 
 def unpacked_size_bytes(path: str) -> int | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from streams.archives import Log, open_log, packing
+from streams.archives import Log, open_log, packing, stored_from
 from streams.lines import FRAME_BYTES, MAX_LINE_BYTES, Frame, LineCutter
 from streams.rotated import Key, Rotated, inode_key, names_beside, recognise, rotated_files
 from streams.sources import HEAD_BYTES, SourceBook, first_line, read_log
@@ -47,6 +47,8 @@ class _Tail:
         self._cutter: LineCutter | None = None
         self._source = ""
         self._head = b""
+        self._first = 0
+        """Offset of the head: past the hole that truncation may leave."""
         self._seen: tuple[int, int] = (-1, -1)
         self._apart_from: set[str] = set()
         self._ready: deque[Frame] = deque()
@@ -106,21 +108,35 @@ class _Tail:
         """The head as it is now, read only if the file has changed since the last time."""
         if self._seen == (status.st_size, status.st_mtime_ns):
             return self._head
-        return os.pread(self._descriptor, HEAD_BYTES, 0)
+        return os.pread(self._descriptor, HEAD_BYTES, self._first)
 
     def _identify(self, *, finish: bool) -> LineCutter | None:
-        head = os.pread(self._descriptor, HEAD_BYTES, 0)
+        if not self._pass_hole():
+            return None
+        head = os.pread(self._descriptor, HEAD_BYTES, self._first)
         if not head or not (finish or first_line(head)[1]):
             return None
         size = os.fstat(self._descriptor).st_size
         self._head = head
         others = self._apart_from | self._book.longer(head, size, self._mark)
         self._source = self._book.identify(head, others)
-        return LineCutter(self._source, self._name, self._mark(self._source), self._max_line)
+        offset = max(self._first, self._mark(self._source))
+        return LineCutter(self._source, self._name, offset, self._max_line)
+
+    def _pass_hole(self) -> bool:
+        """Finds the first byte that is not NUL (see sources.beginning); False if none is there."""
+        while chunk := os.pread(self._descriptor, FRAME_BYTES, self._first):
+            content = chunk.lstrip(b"\0")
+            self._first += len(chunk) - len(content)
+            if content:
+                return True
+            self._first = stored_from(self._descriptor, self._first)
+        return False
 
     def _begin_again(self) -> None:
         self._apart_from = {self._source}
         self._cutter = None
+        self._first = 0
         self._seen = (-1, -1)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from streams.archives import Log, open_log, unpacked_size_bytes
-from streams.sources import HEAD_BYTES, SourceBook
+from streams.sources import HEAD_BYTES, SourceBook, beginning
 
 _NUMBERED: Final = re.compile(r"[.\-_]\d[\d.\-_:T]*(\.gz|\.zst)?")
 
@@ -94,7 +94,7 @@ def recognise(
     try:
         status = Path(path).stat()
         with open_log(path) as log:
-            head = log.read(HEAD_BYTES)
+            _, head = beginning(log, HEAD_BYTES)
             packed = type(log) is not Log
         size = unpacked_size_bytes(path) if packed else status.st_size
     except OSError:

@@ -18,8 +18,8 @@ from streams.archives import Log, open_log
 from streams.lines import FRAME_BYTES, MAX_LINE_BYTES, Fault, Frame, LineCutter, Reason
 
 __all__ = [
-    "HEAD_BYTES", "Fault", "Frame", "Reason", "SourceBook", "first_line", "open_log", "problems",
-    "read_frames", "read_log", "source_id",
+    "HEAD_BYTES", "Fault", "Frame", "Reason", "SourceBook", "beginning", "first_line", "open_log",
+    "problems", "read_frames", "read_log", "source_id",
 ]  # fmt: skip
 
 HEAD_BYTES: Final = 4096
@@ -235,18 +235,42 @@ def read_log(
     max_line: int = MAX_LINE_BYTES,
 ) -> Iterator[Frame]:
     """As `read_frames`, of a log that is open and at its start, from offset mark(source id)."""
-    chunk = log.read(max(frame_bytes, HEAD_BYTES))
+    first, chunk = beginning(log, max(frame_bytes, HEAD_BYTES))
     if not chunk and not log.damaged:
+        yield from _nothing_but_nuls(first, name, book)
         return
     source = book.identify(chunk)
-    offset = mark(source)
+    offset = max(first, mark(source))
     cutter = LineCutter(source, name, offset, max_line)
-    if offset > len(chunk):
-        log.skip(offset - len(chunk))
-    chunk = chunk[offset:]
+    if offset > first + len(chunk):
+        log.skip(offset - first - len(chunk))
+    chunk = chunk[offset - first :]
     while chunk := chunk or log.read(frame_bytes):
         yield from cutter.feed(chunk)
         chunk = b""
     # A mark at or past the end: what the log ends with has been told before.
-    if cutter.position > offset or not offset:
+    if cutter.position > offset or offset == first:
         yield from cutter.finish(damaged=log.damaged)
+
+
+def beginning(log: Log, size_bytes: int) -> tuple[int, bytes]:
+    """Where a log's content begins, and at least its first size_bytes, as far as there are so many.
+
+    NULs before it are the hole that truncation leaves under a server which does not append: the
+    file is truncated, the server writes on at its old offset.
+    """
+    first = 0
+    while chunk := log.read(size_bytes):
+        content = chunk.lstrip(b"\0")
+        first += len(chunk) - len(content)
+        if content:
+            return first, content if content is chunk else content + log.read(size_bytes)
+        first += log.skip_hole()
+    return first, b""
+
+
+def _nothing_but_nuls(size_bytes: int, name: str, book: SourceBook) -> Iterator[Frame]:
+    cutter = LineCutter(book.identify(bytes(min(size_bytes, HEAD_BYTES))), name, 0, 0)
+    for at in range(0, size_bytes, FRAME_BYTES):
+        yield from cutter.feed(bytes(min(FRAME_BYTES, size_bytes - at)))
+    yield from cutter.finish()

@@ -100,6 +100,30 @@ def test_skip(tmp_path, stored, count):
         assert start + log.read(len(LINES)) == LINES[:10] + LINES[10 + count :]
 
 
+def test_skip_hole(tmp_path):
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.write(b"a\n")
+        file.seek(1 << 40)
+        file.write(b"b\n")
+        file.truncate(1 << 41)
+    with open_log(str(path)) as log:
+        assert log.read(1 << 16) == b"a\n" + bytes((1 << 16) - 2)
+        assert log.skip_hole() == (1 << 40) - (1 << 16)
+        assert log.read(1 << 16) == b"b\n" + bytes((1 << 16) - 2)
+        assert log.skip_hole() == (1 << 40) - (1 << 16)
+        assert log.read(1) == b""
+
+
+@pytest.mark.parametrize("stored", [GZIP, ZSTD], ids=["gzip", "zstd"])
+def test_an_archive_has_no_holes(tmp_path, stored):
+    path = tmp_path / "log"
+    path.write_bytes(stored)
+    with open_log(str(path)) as log:
+        assert log.skip_hole() == 0
+        assert log.read(len(LINES)) == LINES
+
+
 @pytest.mark.parametrize("stored", [LINES, GZIP, ZSTD], ids=["plain", "gzip", "zstd"])
 def test_standard_input(stored):
     script = (
@@ -165,4 +189,5 @@ def test_a_pipe_is_read_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Stdin)
     with open_log("-") as log:
         log.skip(7)
+        assert log.skip_hole() == 0
         assert log.read(len(LINES)) == LINES[7:]

@@ -290,6 +290,31 @@ def test_truncated_and_begun_with_the_same_line(reader, log):
     assert reader.drain() == [b"c"]
 
 
+def test_truncated_under_a_server_that_does_not_append(reader, log):
+    with log.open("wb", buffering=0) as server:
+        server.write(b"a\nb\n")
+        assert reader.drain() == [b"a", b"b"]
+        for line in (b"c\n", b"d\n"):
+            os.truncate(log, 0)
+            assert reader.drain() == []
+            server.write(line)
+            frame = reader.follower.poll()
+            assert frame == Frame(source_id(line), str(log), server.tell() - 2, line)
+            reader.marks[frame.source] = frame.end
+        server.write(b"e\n")
+        reader.restart()
+        assert reader.drain() == [b"e"]
+
+
+def test_a_hole_of_any_size_is_passed(reader, log):
+    with log.open("wb") as file:
+        file.truncate(1 << 40)
+        assert reader.drain() == []
+        file.seek(1 << 40)
+        file.write(b"a\n")
+    assert reader.follower.poll() == Frame(source_id(b"a\n"), str(log), 1 << 40, b"a\n")
+
+
 def test_the_partial_line_of_a_truncated_file_is_its_last(reader, log):
     append(log, b"a\nb")
     assert reader.drain() == [b"a"]

@@ -249,7 +249,8 @@ EDGES = [
     ("blank lines and comments stay", b"\n#c\n\na\n", [(0, b""), (1, b"#c"), (4, b""), (5, b"a")]),
     ("BOM stays and counts", b"\xef\xbb\xbfa\nb\n", [(0, b"\xef\xbb\xbfa"), (5, b"b")]),
     ("CRLF stays", b"a\r\nb\r\n", [(0, b"a\r"), (3, b"b\r")]),
-    ("binary is lines too", b"\0\xff\n\n\0", [(0, b"\0\xff"), (3, b""), (4, b"\0")]),
+    ("binary is lines too", b"\xff\0\n\n\0", [(0, b"\xff\0"), (3, b""), (4, b"\0")]),
+    ("a hole before the first line", bytes(9000) + b"a\nb", [(9000, b"a"), (9002, b"b")]),
 ]
 
 
@@ -259,6 +260,27 @@ EDGES = [
 def test_lines_and_offsets(tmp_path, data, expected):
     frames = list(read_frames(write(tmp_path / "log", data), SourceBook()))
     assert [(offset, line) for _, offset, line in lines_of(frames)] == expected
+
+
+def test_logs_that_begin_with_a_hole_are_told_apart_by_what_follows(tmp_path):
+    book = SourceBook()
+    logs = [(9000, b"a\n"), (9000, b"b\n"), (3_000_000, b"c\n"), (0, b"a\n")]
+    frames = [
+        frame
+        for number, (hole, line) in enumerate(logs)
+        for frame in read_frames(write(tmp_path / str(number), bytes(hole) + line), book)
+    ]
+    assert [(frame.source, frame.offset, frame.data) for frame in frames] == [
+        (source_id(line), hole, line) for hole, line in logs
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_nothing_but_nuls_is_one_fault(tmp_path, size):
+    frames = list(read_frames(write(tmp_path / "log", bytes(size)), SourceBook()))
+    (fault,) = [fault for frame in frames for fault in frame.faults]
+    assert (fault.offset, fault.reason, fault.size_bytes) == (0, "binary", size)
+    assert fault.sha256 == hashlib.sha256(bytes(size)).hexdigest()
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
@@ -332,13 +354,13 @@ def test_reading_needs_the_memory_of_a_few_frames(tmp_path):
     max_line=st.integers(1, 20),
 )
 def test_any_frame_size_gives_the_same_lines(tmp_path_factory, data, frame_bytes, max_line):
-    path = write(tmp_path_factory.mktemp("any") / "log", data * 200)
+    path = write(tmp_path_factory.mktemp("any") / "log", b"x" + data * 200)
     whole = list(read_frames(path, SourceBook(), max_line=max_line))
     cut = list(read_frames(path, SourceBook(), frame_bytes=frame_bytes, max_line=max_line))
     assert lines_of(cut) == lines_of(whole)
     assert faults_of(cut) == faults_of(whole)
     ends = [0, *(frame.end for frame in cut)]
-    assert ends == [*(frame.offset for frame in cut), len(data) * 200]
+    assert ends == [*(frame.offset for frame in cut), 1 + len(data) * 200]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
