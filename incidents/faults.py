@@ -35,9 +35,13 @@ def counts_as(finding: Finding, member: str) -> str:
     return member
 
 
-def spans(entries: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
+Span = tuple[int, int, int]
+"""(first, last, when the last actor tipped the balance), event times."""
+
+
+def spans(entries: Iterable[tuple[int, str]]) -> list[Span]:
     """When more than MOST_ACTORS distinct ones fell into one window; entries sorted by time."""
-    found: list[tuple[int, int]] = []
+    found: list[Span] = []
     window: list[tuple[int, str]] = []
     first = 0
     inside: Counter[str] = Counter()
@@ -53,9 +57,9 @@ def spans(entries: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
         if len(inside) <= MOST_ACTORS:
             continue
         if found and window[first][0] <= found[-1][1]:
-            found[-1] = (found[-1][0], time_ms)
+            found[-1] = (found[-1][0], time_ms, found[-1][2])
         else:
-            found.append((window[first][0], time_ms))
+            found.append((window[first][0], time_ms, time_ms))
     return found
 
 

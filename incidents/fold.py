@@ -84,6 +84,8 @@ class Desk:
             changed += self._publish(group)
         actions = self._decide(in_order, now_ms, history_from_ms)
         for fault in self._outages.take_changed():
+            if self._event_time:
+                fault.awareness_ms = fault.opened_ms
             changed += self._publish_fault(fault)
             actions += self._capture_fault(fault, now_ms)
         self._tidy(watermark_ms)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from incidents.cases import QUIET_MS, Case, Fault, Group
-from incidents.faults import MOST_TARGETS, Recent, explained_by, spans
+from incidents.faults import MOST_TARGETS, Recent, Span, explained_by, spans
 from incidents.gather import merged
 from incidents.register import Register
 from records.event import Actor
@@ -78,25 +78,27 @@ class Outages:
             self._extend(rule, span, awareness_ms)
         return groups if found else {}
 
-    def _extend(self, rule: str, span: tuple[int, int], awareness_ms: int) -> None:
+    def _extend(self, rule: str, span: Span, awareness_ms: int) -> None:
+        first_ms, last_ms, tipped_ms = span
         for fault in self.faults.values():
             if fault.rule == rule and not fault.retired:
-                if span[0] - fault.spans[-1][1] > QUIET_MS:
+                if first_ms - fault.spans[-1][1] > QUIET_MS:
                     self.retire(fault)
                     continue
-                fault.spans = merged([*fault.spans, span], 0)
+                fault.spans = merged([*fault.spans, (first_ms, last_ms)], 0)
+                fault.opened_ms = min(fault.opened_ms, tipped_ms)
                 self._dirty.add(fault.id)
                 return
-        day = span[0] // DAY_MS
+        day = first_ms // DAY_MS
         key = f"service:{rule}"
         taken = sum(f.rule == rule and f.day == day for f in self.faults.values())
         fault = Fault(
             id=incident_id(key, day, taken),
             rule=rule,
             day=day,
-            opened_ms=span[1],
+            opened_ms=tipped_ms,
             awareness_ms=awareness_ms,
-            spans=[span],
+            spans=[(first_ms, last_ms)],
         )
         self.faults[fault.id] = fault
         self._members[fault.id] = {}

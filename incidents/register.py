@@ -57,7 +57,10 @@ class Register:
             case = self._sessions.get(exposure.actor.value)
         if case is None:
             return None
-        if exposure.verdict != "foreign" and not self._tally(case).takes(exposure):
+        # after a restart the ledger is folded from the store, which holds this exposure already
+        folded = case.id not in self._tallies
+        tally = self._tally(case)
+        if exposure.verdict != "foreign" and not tally.takes(exposure):
             return None
         group = self.group_of[case.id]
         if exposure.time_ms - group.last_ms > QUIET_MS:
@@ -67,10 +70,9 @@ class Register:
             # it came late, or its neighbours may reach further back now
             self._stale[case.id] = case
             return case
-        if not self._tally(case).add(exposure):
-            return None
+        changed = tally.add(exposure)
         self._link(case)
-        return case
+        return case if changed or folded else None
 
     def refresh(self, history_from_ms: int) -> None:
         """Fold again the cases that late exposures reach further back."""
@@ -118,13 +120,14 @@ class Register:
         self.groups[case.id] = self.group_of[case.id] = group
         self._cases[member] = case
         if member.type == "session" and (owner := self._sessions.get(member.value)) is not None:
-            self._join(case, owner)
+            for changed in self._join(case, owner):
+                self._link(changed)
         return case
 
     # -- joining
 
     def _link(self, case: Case, sessions: Sequence[str] = ()) -> None:
-        """Join a case with whoever else used its sessions."""
+        """Join a case with whoever else used its sessions, and those with whoever used theirs."""
         tally = self._tally(case)
         if not tally.fresh and not sessions:
             return
@@ -137,37 +140,40 @@ class Register:
                 self._sessions[session] = case
                 add_session(case, self._tally(case), session, self._store)
             elif session not in other.cut:
-                self._join(case, other)
+                for changed in self._join(case, other):
+                    self._link(changed)
 
-    def _join(self, one: Case, other: Case) -> None:
-        """Make two cases one incident: the older keeps its id, the other is absorbed."""
+    def _join(self, one: Case, other: Case) -> list[Case]:
+        """Make two cases one incident: the older keeps its id, the other is absorbed.
+
+        Gives back the cases that were folded anew.
+        """
         first, second = self.group_of[one.id], self.group_of[other.id]
-        if first is second:
-            return
-        if (second.oldest.opened_ms, second.id) < (first.oldest.opened_ms, first.id):
-            first, second = second, first
-        self.dirty |= {first.id, second.id}
-        self.joined.append((second, first))
-        del self.groups[second.id]
-        first.absorb(second)
-        for case in second.cases:
-            self.group_of[case.id] = first
-        self._share_out(first)
+        if first is not second:
+            if (second.oldest.opened_ms, second.id) < (first.oldest.opened_ms, first.id):
+                first, second = second, first
+            self.dirty |= {first.id, second.id}
+            self.joined.append((second, first))
+            del self.groups[second.id]
+            first.absorb(second)
+            for case in second.cases:
+                self.group_of[case.id] = first
+        return self._share_out(first)
 
-    def _share_out(self, group: Group) -> None:
+    def _share_out(self, group: Group) -> list[Case]:
         """Let the oldest case that used a session count it, so that nothing is counted twice."""
-        used = set().union(*(case.sessions for case in group.cases))
-        before = {s: self._sessions[s].id for s in used if s in self._sessions}
-        changed: dict[str, Case] = {}
+        used = Counter(session for case in group.cases for session in case.sessions)
+        contested = {s for s, count in used.items() if count > 1} | (self._own(group) & set(used))
         for case in reversed(group.cases):
-            for session in case.sessions:
-                self._sessions[session] = case
-        for case in group.cases:
-            for session in case.sessions:
-                if before.get(session) != self._sessions[session].id or session in self._own(group):
-                    changed[case.id] = case
-        for case in changed.values():
+            for session in case.sessions & contested:
+                # another incident's session is not taken over here: it is about to join
+                owner = self._sessions.get(session)
+                if owner is None or self.group_of[owner.id] is group:
+                    self._sessions[session] = case
+        changed = [case for case in group.cases if case.sessions & contested]
+        for case in changed:
             self._tallies[case.id] = self._refold(case, group)
+        return changed
 
     def _own(self, group: Group) -> set[str]:
         return {case.actor.value for case in group.cases if case.actor.type == "session"}

@@ -22,9 +22,12 @@ class NeverBlock(Settings):
     @field_validator("until", mode="before")
     @classmethod
     def _plain_date(cls, value: object) -> object:
-        if isinstance(value, str) and len(value) == len("2027-01-01"):
+        # left to itself, pydantic takes a moment at midnight for a bare date
+        if not isinstance(value, str):
+            return value
+        if len(value) == len("2027-01-01"):
             return date.fromisoformat(value)
-        return value
+        return datetime.fromisoformat(value)
 
     @property
     def until_ms(self) -> int | None:

@@ -158,14 +158,7 @@ class World:
     def outcome(self) -> object:
         """Everything that must not depend on how the input was cut up."""
         incidents = sorted(
-            (
-                msgspec.structs.replace(item, version=0, awareness_ms=0)
-                for item in self.open().values()
-            ),
+            (msgspec.structs.replace(item, version=0) for item in self.open().values()),
             key=lambda item: item.id,
         )
-        return (
-            incidents,
-            [self.desk.impact(item.id) for item in incidents],
-            sorted((a.kind, a.target, a.id, a.guard.verdict) for a in self.actions.values()),
-        )
+        return incidents, [self.desk.impact(item.id) for item in incidents]

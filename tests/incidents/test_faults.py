@@ -1,0 +1,52 @@
+import pytest
+
+from incidents.faults import Recent, counts_as, spans
+from tests.incidents._world import MINUTE, SECOND, T0, address, finding, principal, session
+
+MANY = [(n * SECOND, f"a{n}") for n in range(21)]
+SPANS = [
+    ("nobody", [], []),
+    ("twenty", MANY[:20], []),
+    ("twenty-one", MANY, [(0, 20 * SECOND, 20 * SECOND)]),
+    ("one actor often", [(n, "a") for n in range(100)], []),
+    ("exactly the window", [*MANY[:20], (5 * MINUTE, "last")], [(0, 5 * MINUTE, 5 * MINUTE)]),
+    ("just beyond", [*MANY[:20], (5 * MINUTE + 1, "last")], []),
+    (
+        "a second one later",
+        [*MANY, *((3_600_000 + t, who) for t, who in MANY)],
+        [(0, 20 * SECOND, 20 * SECOND), (3_600_000, 3_620_000, 3_620_000)],
+    ),
+    ("goes on", [(n * SECOND, f"a{n}") for n in range(400)], [(0, 399 * SECOND, 20 * SECOND)]),
+]
+
+
+@pytest.mark.parametrize(("entries", "expected"), [c[1:] for c in SPANS], ids=[c[0] for c in SPANS])
+def test_spans(entries, expected):
+    assert spans(entries) == expected
+
+
+A, S, IP = principal("u-1"), session("5e55"), address("203.0.113.7")
+COUNTS_AS = [
+    ("a principal as itself", finding(A, T0), A, "principal:u-1"),
+    ("a session as its address", finding(S, T0), S, "ip:203.0.113.7"),
+    ("a session of no address as itself", finding(S, T0, ips=()), S, "session:5e55"),
+    ("an address as itself", finding(IP, T0), IP, "ip:203.0.113.7"),
+    ("members of an address as it", finding(IP, T0, members=(A, S)), A, "ip:203.0.113.7"),
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "member", "expected"), [c[1:] for c in COUNTS_AS], ids=[c[0] for c in COUNTS_AS]
+)
+def test_counts_as(made, member, expected):
+    assert counts_as(made, str(member)) == expected
+
+
+def test_recent_forgets():
+    recent = Recent()
+    recent.note(finding(A, T0), str(A), "inc-1")
+    recent.note(finding(A, T0 + 14 * MINUTE), str(A), "inc-1")
+    recent.forget(T0 + 16 * MINUTE)
+    assert recent.of("cross_user_read") == [(T0 + 14 * MINUTE, "principal:u-1", "inc-1")]
+    recent.forget(T0 + 60 * MINUTE)
+    assert recent.of("cross_user_read") == []
