@@ -47,6 +47,7 @@ def config_text(world: World, *, format_: Format, seconds: int) -> str:
         f'    - {{match: "{base}/users?ids={{owner}}", category: contact}}',
         f'    - {{match: "{base}/wallets/{{owner}}/transactions", category: financial}}',
         f'    - {{match: "{base}/orders/{{object}}", category: orders}}',
+        f'    - {{match: "{base}/products/**", public: true}}',
     ]
     if world.staffed:
         parts += [

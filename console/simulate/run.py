@@ -140,7 +140,7 @@ def _require(holds: bool, message: str) -> None:
 
 def _random(seed: int, purpose: str) -> Random:
     """One stream of numbers a purpose, so that a change of one leaves the others as they were."""
-    return Random(f"breachline {seed} {purpose}")  # noqa: S311  a simulation must be repeatable
+    return Random(f"breachline {seed} {purpose}")
 
 
 class _Schedule:

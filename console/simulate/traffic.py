@@ -254,7 +254,7 @@ def _spread(
 ) -> Iterator[Request]:
     """`count` requests over the whole time, each somewhere in its own part of it."""
     seed = rng.getrandbits(64)
-    own = Random(seed)  # noqa: S311  a simulation must be repeatable
+    own = Random(seed)
     width = (end_ms - start_ms) / count
     for n in range(count):
         yield next(maker)._replace(time_ms=start_ms + int((n + own.random()) * width))
