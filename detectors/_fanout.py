@@ -1,0 +1,171 @@
+"""How identity_fanout tells one client that goes through ids from many people behind one address.
+
+For logs that name nobody: which ids an address never showed before, and whether those of one
+client run in sequence, or burst from an address that was quiet. Sightings in, the deciding ones
+out; what lies over a minute back is settled and may be compared, what is newer only ever adds.
+"""
+
+import re
+from itertools import islice
+
+import msgspec
+
+from detectors._state import DAY_S, LATENESS_S, Sighting, Tally, remember
+
+ANSWERED = 2
+"""The bit of a sighting that got an answer."""
+QUIET_S = 900
+STRIDES = [stride for size in range(1, 11) for stride in (size, -size)]
+STEP_S = 30
+JUMBLE_S = 2
+"""Workers that walk together overtake one another by about this."""
+MAX_IDS = 512
+MAX_GROUP = 256
+MAX_GROUPS = 512
+MAX_HELD = 2048
+"""Sightings over all clients of an address: a value of at most some 300 KiB."""
+_NUMBER = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)
+
+Group = dict[str, tuple[Sighting, ...]]
+"""Sightings of one client by id; replaced, never changed, as `KeyState` demands."""
+
+
+class Fan(Tally):
+    """What an address showed: foreign sightings, the ids it knows, and sightings by client."""
+
+    born_s: int = -1
+    """Its first signal."""
+    ids: dict[str, int] = msgspec.field(default_factory=dict)
+    """Second at which each id was first seen here, oldest first."""
+    groups: dict[str, Group] = msgspec.field(default_factory=dict)
+    """By client (and route, where ids are walked), the longest unseen first."""
+    held: int = 0
+    """Sightings in all groups."""
+
+    def meet(self, target: str, second: int, window_s: float) -> bool:
+        """Notes an id; whether it is new here, or was within the window."""
+        first = self.ids.get(target)
+        if first is None or second < first or second - first > DAY_S:
+            self.ids.pop(target, None)
+            self.ids[target] = second
+            if len(self.ids) > MAX_IDS:
+                del self.ids[next(iter(self.ids))]
+            return True
+        return second - first <= window_s
+
+    def join(self, name: str, fresh: Sighting, window_s: float, *, repeats: bool) -> Group:
+        """Adds a sighting to a group; without `repeats`, of each id only the earliest two seconds.
+
+        Lets go of what is out of every window, and of the longest unseen where there is too much.
+        """
+        old = self.groups.pop(name, {})
+        group = self.groups[name] = dict(old)
+        known = group.pop(fresh.target, ()) if repeats else group.get(fresh.target, ())
+        if repeats:
+            group[fresh.target] = remember(known, fresh, self.last_s - LATENESS_S)
+        else:
+            group[fresh.target] = first_two(known, fresh)
+        self.held += len(group[fresh.target]) - len(known)
+        since_s = self.last_s - window_s - LATENESS_S - 1
+        for target in list(islice(group, 2)) if len(group) > 1 else ():
+            if group[target][-1].second < since_s or len(group) > MAX_GROUP:
+                self.held -= len(group.pop(target))
+        for other in list(islice(self.groups, 2)) if len(self.groups) > 1 else ():
+            newest_s = next(reversed(self.groups[other].values()))[-1].second
+            full = len(self.groups) > MAX_GROUPS or self.held > MAX_HELD
+            if other != name and (full or newest_s < since_s):
+                self.held -= sum(map(len, self.groups.pop(other).values()))
+        return group
+
+    def unseen(self, group: Group, name: str, window: tuple[float, int]) -> list[Sighting]:
+        """Sightings of one id of a group in a window, if the address first showed it in there."""
+        from_s, to_s = window
+        found = [s for s in group.get(name, ()) if from_s <= s.second <= to_s]
+        return found if found and self.ids.get(name, to_s) >= from_s else []
+
+    def quiet(self, end_s: int, limit: int) -> bool:
+        """Whether the address showed next to no new ids for a quarter of an hour before."""
+        settled_s, few = end_s - LATENESS_S - 1, max(1, limit // 4)
+        for first in reversed(self.ids.values()):
+            if first < settled_s - QUIET_S - LATENESS_S:
+                return True
+            few -= settled_s - QUIET_S <= first < settled_s
+            if not few:
+                return False
+        return True
+
+
+def first_two(known: tuple[Sighting, ...], fresh: Sighting) -> tuple[Sighting, ...]:
+    """`known` with `fresh`, by time; of like ones (answered or not) the earliest two seconds."""
+    if not known:
+        return (fresh,)
+    like = [s for s in known if s.kinds == fresh.kinds]
+    if any(s.second == fresh.second for s in like):
+        return known
+    return tuple(sorted({*known, fresh} - {*sorted((*like, fresh))[2:]}))
+
+
+def walk(
+    state: Fan, group: Group, fresh: Sighting, window: tuple[float, int], limit: int
+) -> list[Sighting]:
+    """The ids around `fresh` that were asked for one after the other with one small stride.
+
+    Each comes up to half a minute after the one before. Twelve ids of a crowd stand in such an
+    order about once in 12! times, so this alone tells a walker; at least three requests are needed,
+    since one may ask for a whole page of neighbours.
+    """
+    if not (match := _NUMBER.fullmatch(fresh.target)):
+        return []
+    before, digits, after = match[1], match[2], match[3]
+    start, width = int(digits), len(digits)
+
+    def steps(stride: int, earliest_s: int, latest_s: int) -> list[Sighting]:
+        found: list[Sighting] = []
+        number, reached = start + stride, [fresh]
+        while number >= 0 and len(found) < limit:
+            text = str(number)
+            name = before + text + after
+            if name not in group and len(text) < width:
+                name = before + text.zfill(width) + after
+            if name not in group:
+                break
+            reached = [
+                s
+                for s in state.unseen(group, name, window)
+                if any(earliest_s <= s.second - r.second <= latest_s for r in reached)
+            ]
+            if not reached:
+                break
+            found.append(reached[0])
+            number += stride
+        return found
+
+    for stride in STRIDES:
+        ahead = steps(stride, -JUMBLE_S, STEP_S)
+        found = [*steps(-stride, -STEP_S, JUMBLE_S), fresh, *ahead]
+        if len(found) >= limit and len({s.event for s in found}) >= min(3, limit):
+            return sorted(found)
+    return []
+
+
+def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> list[Sighting]:
+    """New ids that come far faster than this address ever showed any.
+
+    An address known for a quarter of an hour: the limit at under 2 s an id. One just met may be
+    an office at the beginning of the log: three times the limit at 4 a second.
+    """
+    from_s, end_s = window
+    known = end_s - state.born_s >= QUIET_S
+    count, span_s = (limit, 2 * (limit - 1)) if known else (3 * limit, limit * 3 // 4)
+    if len(group) < count or not state.quiet(end_s, limit):
+        return []
+    recent = (max(from_s, end_s - span_s), end_s)
+    found = []
+    for name in reversed(group):
+        if group[name][0].second < end_s - span_s - LATENESS_S:
+            break
+        if seen := state.unseen(group, name, window):
+            found += [s for s in seen if s.second >= recent[0]][:1]
+    if len(found) < count or len({s.event for s in found}) < count:
+        return []
+    return sorted(found)

@@ -1,0 +1,180 @@
+"""Runs every detector of this room over signals: finds them, feeds them, fences those that fail.
+
+Signals in, findings out, in the order of the signals; state in and out as bytes by (space, key).
+It reads no clock, starts no thread and MUST NOT let one detector's fault reach another.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from pydantic import ValidationError
+
+from detectors._base import Detector, DetectorSettings
+from detectors._state import LATENESS_S, KeyedState, KeyState
+from records.event import Signal
+from records.finding import Finding
+from records.kinds import Key
+
+MAX_KEYS = 200_000
+
+
+def discover() -> list[type[Detector[Any]]]:
+    """The detectors of this room, by id: one a file whose name is its `id`."""
+    found = []
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        if file.stem.startswith("_") or file.stem == "engine":
+            continue
+        module = import_module(f"detectors.{file.stem}")
+        found += [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, Detector)
+            and value.__module__ == module.__name__
+        ]
+    return found
+
+
+class Fault(msgspec.Struct):
+    """A detector that raised."""
+
+    count: int = 0
+    message: str = ""
+    """The last error, and the event at which it came."""
+
+
+class _Watch(NamedTuple):
+    detector: Detector[Any]
+    kept: KeyedState[Any]
+
+
+class Engine:
+    """All enabled detectors and their state."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Mapping[str, object] | DetectorSettings] | None = None,
+        *,
+        detectors: Sequence[type[Detector[Any]]] | None = None,
+        max_keys: int = MAX_KEYS,
+        tracking: bool = True,
+    ) -> None:
+        """`settings` as under `detect:`; `tracking` False for a caller that takes no snapshots.
+
+        Raises:
+            ValueError: an unknown rule, or settings that a rule does not take; says which.
+        """
+        kinds = {kind.id: kind for kind in (discover() if detectors is None else detectors)}
+        settings = settings or {}
+        if unknown := sorted(settings.keys() - kinds.keys()):
+            raise ValueError(f"detect: no rule {', '.join(unknown)}; rules: {', '.join(kinds)}")
+        self.faults: dict[str, Fault] = {}
+        self._counted: Counter[str] = Counter()
+        self._watches: list[_Watch] = []
+        for rule, kind in kinds.items():
+            detector = kind(validated(kind, settings.get(rule, {})))
+            if detector.settings.enabled:
+                kept: KeyedState[KeyState] = KeyedState(
+                    kind.State,
+                    retention_s=detector.retention_s,
+                    window_s=detector.window_s,
+                    max_keys=max_keys,
+                    tracking=tracking,
+                )
+                self._watches.append(_Watch(detector, kept))
+
+    def observe(self, signals: Iterable[Signal], key: Key | None = None) -> list[Finding]:
+        """Every enabled detector over every signal, in order.
+
+        With `key`, only the detectors whose state is kept under it: for signals partitioned so.
+        """
+        watches = [
+            (watch.detector, watch.detector.sees, watch.detector.key, watch.kept)
+            for watch in self._watches
+            if key in (None, watch.detector.key)
+        ]
+        findings: list[Finding] = []
+        for signal in signals:
+            if signal.late or signal.outcome == "ignored":
+                self._counted["late" if signal.late else "ignored"] += 1
+                continue
+            for detector, sees, kind, kept in watches:
+                try:
+                    if not sees(signal):
+                        continue
+                    value = signal.ip if kind is Key.ADDRESS else signal.key(kind)
+                    if not value:
+                        continue
+                    second = signal.time_ms // 1000
+                    state = kept.borrow(value, second)
+                    if second < state.last_s - LATENESS_S:
+                        self._counted["late"] += 1
+                        continue
+                    state.last_s = max(second, state.last_s)
+                    if signal.verdict == "foreign":
+                        state.foreign_s = state.last_s
+                    found = list(detector.observe(value, signal, state))
+                    kept.put(value, state)
+                except Exception as error:  # noqa: BLE001  a detector's bug, fenced off here
+                    self._fault(detector.id, signal, error)
+                else:
+                    findings += found
+        return findings
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """How often: late, ignored, evicted, expired, unreadable (state of another version)."""
+        counted = Counter(late=0, ignored=0, evicted=0, expired=0, unreadable=0)
+        counted.update(self._counted)
+        for _, kept in self._watches:
+            counted.update(evicted=kept.evicted, expired=kept.expired, unreadable=kept.unreadable)
+        return dict(counted)
+
+    @property
+    def keys(self) -> dict[str, int]:
+        """How many keys each detector holds."""
+        return {detector.id: len(kept) for detector, kept in self._watches}
+
+    def take_dirty(self) -> list[tuple[str, str, bytes]]:
+        """(space, key, value) of what changed since the last call; an empty value: it left."""
+        return [
+            (detector.id, key, value)
+            for detector, kept in self._watches
+            for key, value in kept.take_dirty()
+        ]
+
+    def load(self, items: Iterable[tuple[str, str, bytes]]) -> None:
+        """Takes back what `take_dirty` gave; values of rules that do not run are passed over."""
+        spaces = {detector.id: kept for detector, kept in self._watches}
+        for space, key, value in items:
+            if space in spaces:
+                spaces[space].load([(key, value)])
+
+    def _fault(self, rule: str, signal: Signal, error: Exception) -> None:
+        fault = self.faults.setdefault(rule, Fault())
+        fault.count += 1
+        fault.message = f"judging {signal.event}: {type(error).__name__}: {error}"
+
+
+def validated(
+    kind: type[Detector[Any]], settings: Mapping[str, object] | DetectorSettings
+) -> DetectorSettings:
+    """A rule's settings.
+
+    Raises:
+        ValueError: names the rule and each field that is wrong.
+    """
+    if isinstance(settings, DetectorSettings):
+        return settings
+    try:
+        return kind.Settings.model_validate(settings)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"detect.{kind.id}.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise ValueError(wrong) from None

@@ -1,0 +1,176 @@
+"""Signals with foreign, claimed or unjudged user ids, by address, in; findings out."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from detectors._base import Detector, Level, WindowSettings, deciding
+from detectors._fanout import ANSWERED, Fan, burst, walk
+from detectors._state import Sighting, ends
+from records.durations import Seconds
+from records.event import Actor, Signal
+from records.finding import Explain, Finding
+from records.kinds import Key
+
+ANY, PROVEN = 1, 2
+SURE = frozenset({"proven", "presumed"})
+NOT_ASKED = frozenset({401, 429})
+SUCCEEDED = frozenset({"proven", "possible"})
+UNSURE, NAMELESS = 0.7, 0.6
+BATCH = 64
+"""Targets of one unjudged request that are looked at."""
+
+
+class IdentityFanout(Detector[Fan]):
+    """One address asks for many people's data.
+
+    Sees: (a) other people's data, by whoever stands behind the address; (b) many claimed ids in one
+    session; (c) in a log that names nobody, or in ids that cannot be compared, one client (session,
+    principal, else user agent) that asks on one route for many ids that the address never showed,
+    either in sequence or far faster than a quiet address does. Ids of (c) are taken as addressed,
+    not as foreign: never sure enough to block.
+    Misses: under (c) ids in random order from an address first seen within 15 min unless three
+    times the limit come at 4 a second, or slower than one in 2 s, or from a busy address; walkers
+    who change the user agent at each request or take strides over 10; ids that are active
+    elsewhere at the time (another address's state); fan-out over addresses; late lines.
+    False alarms: a NAT behind which several people did foreign reads (see cross_user_read),
+    support staff and services that are not listed, link checkers and exports that walk profiles.
+    Runbook: 1. Read the requests of the named members, not of the whole address, from 15 min before
+    to 15 min after. 2. Count the principals with own successes behind the address in the hour
+    before: with more than 3, revoke sessions rather than block. 3. Under (c), add principal and
+    session to the log format, and search the last 24 h for other addresses that walked this route.
+    """
+
+    id = "identity_fanout"
+    name = "Many user ids from one address"
+    key = Key.ADDRESS
+    State = Fan
+
+    class Settings(WindowSettings):
+        """`limit`: foreign targets, denied or not, or claims of one session; others follow it."""
+
+        limit: int = 10
+        window: Seconds = 300.0
+        proven_limit: int | None = None
+        hour_limit: int | None = None
+        critical_limit: int | None = None
+        novel_limit: int | None = None
+
+    settings: Settings
+
+    def __init__(self, settings: Settings) -> None:
+        """Limits that are not set keep their proportion to `limit`: 5, 15, 30 and 12 for 10."""
+        super().__init__(settings)
+        limit, window_s = settings.limit, settings.window
+        hour_s, did = max(3600.0, window_s), "reached for data of"
+        self.proven_limit = settings.proven_limit or max(1, limit // 2)
+        self.novel_limit = settings.novel_limit or max(2, limit * 6 // 5)
+        critical = settings.critical_limit or limit * 3
+        self.levels = (
+            Level("high", self.proven_limit, window_s, PROVEN, "got data of"),
+            Level("high", limit, window_s, ANY, did),
+            Level("high", settings.hour_limit or limit * 3 // 2, hour_s, ANY, did),
+            Level("critical", critical, hour_s, ANY, did),
+        )
+
+    @property
+    def window_s(self) -> float:
+        """The hour's."""
+        return max(level.window_s for level in self.levels)
+
+    def sees(self, signal: Signal) -> bool:
+        """Foreign, or not to be judged."""
+        verdict = signal.verdict
+        return verdict == "foreign" or (
+            (verdict == "undetermined" or signal.basis == "claimed")
+            and bool(signal.targets or signal.claimed)
+        )
+
+    def observe(self, key: str, signal: Signal, state: Fan) -> Iterator[Finding]:
+        """Each of the three ways; the first to hold is the one that is emitted."""
+        actor = Actor("ip", key)
+        if state.born_s < 0 or signal.time_ms // 1000 < state.born_s:
+            state.born_s = signal.time_ms // 1000
+        if signal.verdict == "foreign":
+            yield from self._foreign(actor, signal, state)
+        if (
+            signal.session
+            and signal.claimed
+            and (signal.basis == "claimed" or signal.verdict == "undetermined")
+        ):
+            yield from self._claims(actor, signal, state)
+        if signal.verdict == "undetermined" and signal.status not in NOT_ASKED:
+            yield from self._novel(actor, signal, state)
+
+    def _foreign(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
+        second = signal.time_ms // 1000
+        state.enter(second)
+        kinds = ANY | PROVEN if signal.certainty in SURE else ANY
+        for target in signal.targets:
+            state.add(Sighting.of(signal, target, kinds, discounted=signal.cross_site))
+        for finding in self.passed(actor, self.levels, second, state):
+            people = sum(member.type == "principal" for member in finding.members)
+            # Many accounts with a target or two each are a crowd that met a fault, as a rule.
+            if people > 3 and len(finding.users) < 3 * people:
+                unsure = min(finding.confidence, UNSURE)
+                yield msgspec.structs.replace(finding, confidence=unsure)
+            else:
+                yield finding
+        state.trim(self.window_s, 10 * max(level.limit for level in self.levels))
+
+    def _claims(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
+        limit, window_s = self.settings.limit, self.settings.window
+        fresh = Sighting.of(signal, signal.claimed, ANY, discounted=signal.cross_site)
+        group = state.join("claims " + signal.session, fresh, window_s, repeats=True)
+        level = Level("high", limit, window_s, ANY, "claimed", "user id", UNSURE)
+        if len(group) >= limit and (
+            found := deciding(group.values(), level, fresh.second, state.last_s)
+        ):
+            yield from self._emit(actor, level, found, state, {"sessions": 1})
+
+    def _novel(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
+        second, window_s, limit = signal.time_ms // 1000, self.settings.window, self.novel_limit
+        kinds = ANY | ANSWERED if signal.outcome in SUCCEEDED else ANY
+        # A claim that stands in for the principal changes with each id: it is no client.
+        principal = signal.principal if signal.principal != signal.claimed else ""
+        client = signal.session or principal or signal.fingerprint
+        added, group = [], {}
+        for target in signal.targets[:BATCH] or (signal.claimed,):
+            if state.meet(target, second, window_s):
+                added.append(Sighting.of(signal, target, kinds, discounted=signal.cross_site))
+                group = state.join(f"{client} {signal.route}", added[-1], window_s, repeats=False)
+        if len(group) < limit:
+            return
+        seen = (sighting for history in group.values() for sighting in history)
+        for end_s in ends(second, state.last_s, seen):
+            window = (end_s - window_s, end_s)
+            found, how = burst(state, group, window, limit), "burst"
+            for fresh in added if not found else ():
+                if found := walk(state, group, fresh, window, limit):
+                    how = "sequence"
+                    break
+            if sum(s.kinds & ANSWERED > 0 for s in found) >= self.proven_limit:
+                yield from self._walked(actor, found, how, state)
+                return
+
+    def _walked(
+        self, actor: Actor, found: list[Sighting], how: str, state: Fan
+    ) -> Iterator[Finding]:
+        did = "walked through" if how == "sequence" else "rushed through"
+        level = Level("high", self.novel_limit, self.settings.window, ANY, did, "user id", NAMELESS)
+        explain: Explain = {
+            "feature": how,
+            "one_route": True,
+            "answered": sum(s.kinds & ANSWERED > 0 for s in found),
+            "address_known_s": found[-1].second - state.born_s,
+        }
+        yield from self._emit(actor, level, found, state, explain)
+
+    def _emit(
+        self, actor: Actor, level: Level, found: list[Sighting], state: Fan, explain: Explain
+    ) -> Iterator[Finding]:
+        """An unjudged id opens no episode; a client that passes a limit does."""
+        state.enter(found[-1].second)
+        if level.severity not in state.emitted:
+            state.emitted = [*state.emitted, level.severity]
+            yield self.finding(actor, level, found, state, explain=explain, undetermined=True)
