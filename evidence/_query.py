@@ -35,7 +35,7 @@ def connect(files: Sequence[Path], rest: Any, spill: Path) -> "duckdb.DuckDBPyCo
     )
     try:
         db.execute("SET TimeZone = 'UTC'")
-        names = ", ".join(COLUMNS)
+        names = ", ".join(f'"{name}"' for name in COLUMNS)
         db.register("unsegmented", rest)
         view = f"CREATE VIEW events AS SELECT {names} FROM unsegmented"  # noqa: S608
         if files:
@@ -188,7 +188,7 @@ def _search_sql(
             values.append(value)
     if where is not None:
         terms.append(f"({where}\n)")  # the line break ends a comment that would hide the bracket
-    columns = ", ".join("epoch_ms(time) AS time_ms" if c == "time" else c for c in COLUMNS)
+    columns = ", ".join("epoch_ms(time) AS time_ms" if c == "time" else f'"{c}"' for c in COLUMNS)
     sql = f"SELECT {columns} FROM events"  # noqa: S608  names from COLUMNS
     if terms:
         sql += " WHERE " + " AND ".join(terms)

@@ -172,8 +172,8 @@ class EmbeddedStore(ExposureTables, Progress):
 
     def _full_id(self, table: str, typed: str) -> str | None:
         """The id that begins with what was typed, with or without its `inc-` or `fin-`."""
-        names = [typed]
-        if "-" not in typed:
+        names = [typed] if typed else []
+        if typed and "-" not in typed:
             names.append(f"{table[:3]}-{typed}")
         for name in names:
             found = self._ids_from(table, name)
@@ -186,8 +186,6 @@ class EmbeddedStore(ExposureTables, Progress):
         return None
 
     def _ids_from(self, table: str, prefix: str) -> list[str]:
-        if not prefix:
-            return []
         sql = f"SELECT id FROM {table} WHERE id >= ? AND substr(id, 1, ?) = ? ORDER BY id LIMIT 3"  # noqa: S608
         if table == "incident":
             # An absorbed incident may have been named only by the one that absorbed it.
