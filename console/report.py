@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from records.ids import iso
 from records.incident import Action, Incident
@@ -93,25 +92,29 @@ def print_incidents(
         f"\n[bold]{len(incidents)} incident{'s' * (len(incidents) != 1)}[/], "
         f"{breaches} of them a breach"
     )
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("", "incident", "first seen (UTC)", "who", "rules"):
-        table.add_column(name, overflow="fold")
-    table.add_column("affected", justify="right")
-    table.add_column("block", overflow="fold")
     ordered = sorted(incidents, key=lambda i: (i.severity, -i.affected_count, i.id))
     for incident in ordered[:_MANY]:
-        table.add_row(
-            f"[{_STYLE[incident.severity]}]{incident.severity}[/]",
-            incident.id[:16],
-            iso(incident.first_seen_ms)[:19].replace("T", " "),
-            printable(actors_text(incident)),
-            ", ".join(incident.rules),
-            f"{incident.affected_count:,}",
-            block_text(by_incident.get(incident.id, [])),
-        )
-    console.print(table)
+        _print_incident(console, incident, by_incident.get(incident.id, []))
     if len(incidents) > _MANY:
-        console.print(f"  and {len(incidents) - _MANY} more: breachline incidents")
+        console.print(f"\nand {len(incidents) - _MANY} more: breachline incidents --json")
+
+
+def _print_incident(console: Console, incident: Incident, actions: Sequence[Action]) -> None:
+    people = f"{incident.affected_count:,} people affected"
+    if incident.affected_upper > incident.affected_count:
+        people += f" (at most {incident.affected_upper:,})"
+    if not incident.affected_count and incident.attempted_count:
+        people = f"nobody affected, {incident.attempted_count:,} tried"
+    seen = f"{iso(incident.first_seen_ms)[:19]} to {iso(incident.last_seen_ms)[:19]}"
+    console.print(
+        f"\n[{_STYLE[incident.severity]}]{incident.severity}[/] [bold]{incident.id}[/]  {people}",
+        soft_wrap=True,
+    )
+    lines = [f"{actors_text(incident)}   {', '.join(incident.rules)}", f"{seen} UTC"]
+    if (blocks := block_text(actions)) != "-":
+        lines.append(blocks)
+    for line in lines:
+        console.print(f"     {printable(line)}", soft_wrap=True)
 
 
 def actors_text(incident: Incident) -> str:
@@ -124,22 +127,25 @@ def actors_text(incident: Incident) -> str:
 
 
 def block_text(actions: Sequence[Action]) -> str:
-    """What was or would be blocked, and why not."""
-    said = []
+    """What was or would be blocked, and why not; to be escaped by who prints it."""
+    said: dict[str, list[str]] = {}
     for action in actions:
         if action.kind != "block_ip":
             continue
         guard = action.guard
         if guard.verdict == "pass":
-            word = {"simulate": "would block", "approval": "asks to block", "enforce": "blocks"}
-            said.append(f"{word[action.mode]} {printable(action.target)}")
+            words = {"simulate": "would block {}", "approval": "asks to block {}"}
+            said.setdefault(words.get(action.mode, "blocks {}"), []).append(action.target)
         elif guard.verdict == "approve":
-            said.append(f"ask: {printable(action.target)} ({printable(guard.why)})")
+            said.setdefault(f"asks before blocking {{}}: {guard.why}", []).append(action.target)
         else:
-            said.append(f"not {printable(action.target)} ({printable(guard.why)})")
-    if len(said) > 3:
-        return "; ".join(said[:3]) + f"; and {len(said) - 3} more"
-    return "; ".join(said) or "-"
+            said.setdefault(f"does not block {{}}: {guard.why}", []).append(action.target)
+    return "; ".join(text.replace("{}", _few(targets)) for text, targets in said.items()) or "-"
+
+
+def _few(values: Sequence[str]) -> str:
+    shown = ", ".join(values[:2])
+    return shown if len(values) <= 2 else f"{shown} and {len(values) - 2} more"
 
 
 def print_next(console: Console, incidents: Sequence[Incident], where: str) -> None:

@@ -98,4 +98,6 @@ class Watcher:
 
     def _action(self, action: Action) -> None:
         if action.kind == "block_ip":
-            self._console.print(f"           {report.block_text([action])}", soft_wrap=True)
+            self._console.print(
+                f"           {report.printable(report.block_text([action]))}", soft_wrap=True
+            )

@@ -6,7 +6,8 @@ any point resumes at exactly the next line: what is not committed did not happen
 
 import asyncio
 import fcntl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import IO
@@ -25,8 +26,8 @@ from streams.respond import Respond
 POLL_S = 0.1
 COMMIT_S = 1.0
 """State is written this often while a backlog is read; when caught up, after every poll."""
+RESPOND_S = 0.1
 _COMMIT_BYTES = 64 << 20
-_PRUNE_S = 3600.0
 
 Watch = Callable[[Frame, Step], None]
 
@@ -80,7 +81,6 @@ class Live:
         watch: Watch = lambda _frame, _step: None,
         on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
         event_time: bool = False,
-        lookback_s: float = 30 * 86_400,
     ) -> None:
         """`event_time`: event time is now, for playing an example; else the wall clock is."""
         self._pipeline = pipeline
@@ -89,7 +89,6 @@ class Live:
         self._clock = clock
         self._watch = watch
         self._event_time = event_time
-        self._lookback_ms = int(lookback_s * 1000)
         self._stopping = asyncio.Event()
         self.respond = Respond(
             store,
@@ -111,33 +110,42 @@ class Live:
         positions = {state.id: state.position for state in pipeline.sources.values()}
         self.followers = [Follower(log, pipeline.book, positions) for log in logs]
         try:
-            await self._backlog(once=once)
-            while not (once or self._stopping.is_set()):
-                frames = [frame for f in self.followers if (frame := f.poll()) is not None]
-                if frames:
-                    self._commit(iter(frames))
-                await self.respond.step(self._now_ms())
-                await self._pause(0 if frames else POLL_S)
-            if once:
-                await self.respond.step(self._now_ms())
+            async with self._responding():
+                frames = merge([_all(f, once=once) for f in self.followers], pipeline.times)
+                while not self._stopping.is_set() and self._commit(frames):
+                    await asyncio.sleep(0)
+                while not (once or self._stopping.is_set()):
+                    found = [frame for f in self.followers if (frame := f.poll()) is not None]
+                    if found:
+                        self._commit(iter(found))
+                    await self._pause(0 if found else POLL_S)
         finally:
             for follower in self.followers:
                 follower.close()
 
-    async def _backlog(self, *, once: bool) -> None:
-        frames = merge([_all(f, once=once) for f in self.followers], self._pipeline.times)
-        while not self._stopping.is_set() and self._commit(frames):
-            await self.respond.step(self._now_ms())
-            await asyncio.sleep(0)
-
     async def play(self, frames: Iterable[tuple[Frame, float]]) -> None:
         """Frames, each with the seconds to wait after it: an example that unfolds."""
-        for frame, wait_s in frames:
-            if self._stopping.is_set():
-                return
-            self._commit(iter([frame]))
-            await self.respond.step(self._now_ms())
-            await self._pause(wait_s)
+        async with self._responding():
+            for frame, wait_s in frames:
+                if self._stopping.is_set():
+                    return
+                self._commit(iter([frame]))
+                await self._pause(wait_s)
+
+    @asynccontextmanager
+    async def _responding(self) -> AsyncIterator[None]:
+        """Respond beside reading: a gateway that does not answer must not hold up the logs."""
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self._respond_always())
+            yield
+            task.cancel()
+        # What was decided last still gets its first attempt.
+        await self.respond.step(self._now_ms())
+
+    async def _respond_always(self) -> None:
+        while True:
+            wait_s = await self.respond.step(self._now_ms())
+            await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
 
     def _commit(self, frames: Iterator[Frame]) -> bool:
         """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
