@@ -18,7 +18,7 @@ _MONTHS = {
         ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
     )
 }
-_MS = {f"{ms:03d}": ms for ms in range(1000)}
+_MS_Z = {f".{ms:03d}Z": ms for ms in range(1000)}
 _FRACTION = re.compile(r"(.{8,24}?:\d\d)[.,](\d{1,9})(?!\d)(.{0,10})", re.ASCII | re.DOTALL)
 _ZONE = r"\s?(Z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)?"
 _CLOCK = r"(\d\d):(\d\d):(\d\d)"
@@ -48,10 +48,9 @@ def parse_time(value: str | float) -> int:
     """
     if value.__class__ is str:
         # The forms of nearly every line: the part up to the second repeats, and is remembered.
-        if len(value) == 24 and value[23] == "Z" and value[19] == ".":
-            if (ms := _MS.get(value[20:23])) is not None:
-                return _second(value[:19]) * 1000 + ms
-        elif (len(value) == 26 and value[2] == "/") or (len(value) == 25 and value[19] in "+-"):
+        if (ms := _MS_Z.get(value[19:])) is not None:
+            return _second(value[:19]) * 1000 + ms
+        if (len(value) == 26 and value[2] == "/") or (len(value) == 25 and value[19] in "+-"):
             return _second(value) * 1000
         return _parse_text(value.strip()) if len(value) <= _LONGEST else _bad()
     if value.__class__ is int:

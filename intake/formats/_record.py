@@ -36,18 +36,21 @@ _Object = tuple[str, int, tuple[str, ...]]
 _Put = Callable[[list[Any], Any], None]
 """Puts a logged value into the slots of a line."""
 
-_FIELDS = Parsed.__struct_fields__
 _PARTS = ("request", "uri", "query")
 """What a method and target may be made of, where they are not logged themselves."""
-_SLOTS = {name: slot for slot, name in enumerate((*_FIELDS, *_PARTS))}
-_BLANK: list[Any] = [
+_SLOTS = {name: slot for slot, name in enumerate((*Parsed.__struct_fields__, *_PARTS))}
+BLANK: list[Any] = [
     0, None, None, None, None, None, *Parsed.__struct_defaults__[1:], None, None, None,
 ]  # fmt: skip
-_TIME, _PEER, _METHOD, _TARGET, _STATUS, _BYTES, _FORWARDED, _HOST = range(8)
-_ASSERTED, _BASIC, _SESSION, _AUTHORIZATION, _OWNERS, _INTERNAL, _LOGS, _REQUEST, _URI, _QUERY = (
+"""The slots of a line of which nothing is known: the fields of `Parsed`, then the parts."""
+TIME, PEER, METHOD, TARGET, STATUS, BYTES, FORWARDED, HOST, USER_AGENT = range(9)
+(
+    PRINCIPAL, ASSERTED, BASIC_USER, SESSION, AUTHORIZATION, OWNERS, INTERNAL, LOGS_PRINCIPAL,
+    REQUEST, URI, QUERY,
+) = (
     _SLOTS[name]
     for name in (
-        "asserted", "basic_user", "session", "authorization", "owners", "internal",
+        "principal", "asserted", "basic_user", "session", "authorization", "owners", "internal",
         "logs_principal", *_PARTS,
     )
 )  # fmt: skip
@@ -91,11 +94,18 @@ class Plan:
 class RecordReader:
     """Turns records into `Parsed` under one source's settings; learns shapes as they come."""
 
-    def __init__(self, settings: IntakeSettings, special: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        special: Iterable[tuple[str, str]] = (),
+        *,
+        wrappers: bool = True,
+    ) -> None:
         self._names: Names = known_names(settings, special)
         self._containers = containers(self._names)
         self._principal_logged = settings.fields.principal is not None
-        self._trusted = settings.trust.principal == "gateway"
+        self._wrappers = WRAPPERS if wrappers else frozenset[str]()
+        self.is_trusted = settings.trust.principal == "gateway"
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._shapes = 0
 
@@ -135,7 +145,44 @@ class RecordReader:
                 plan = plan.opened.get(names) or self._next(plan, names)
             else:
                 plan = plan.absent or self._next(plan, None)
-        found = _BLANK.copy()
+        found = BLANK.copy()
+        for slot, index, name in plan.numbers:
+            value = objects[index][name]
+            if value.__class__ is int or (value := scalar(value)) is not None:
+                found[slot] = value
+        status, size = found[STATUS], found[BYTES]
+        if status.__class__ is not int or not 0 <= status < 1000:
+            found[STATUS] = status_of(status)
+        if size.__class__ is not int or size < 0:
+            found[BYTES] = size_of(size)
+        if plan.time is None:
+            raise Unreadable("no_time")
+        index, name = plan.time
+        try:
+            found[TIME] = parse_time(objects[index][name])
+        except Unreadable:
+            found[TIME] = first_time([objects[index][name] for index, name in plan.times])
+        return self.finish(found, plan, objects)
+
+    def finish(self, found: list[Any], plan: Plan, objects: list[Record]) -> Parsed:
+        """The line, once numbers and time are in their slots."""
+        self.fill(found, plan, objects)
+        if (target := found[TARGET]) is None or target[0] != "/":
+            _put_target(found, requested=plan.requested)
+        if (method := found[METHOD]) is not None and not method.isupper():
+            found[METHOD] = method.upper()
+        elif method is None:
+            found[METHOD] = ""
+        if found[PEER] is None:
+            if found[FORWARDED] is None:
+                raise Unreadable("no_address")
+            found[PEER] = ""
+        del found[REQUEST:]
+        return Parsed(*found)
+
+    @staticmethod
+    def fill(found: list[Any], plan: Plan, objects: list[Record]) -> None:
+        """Put a record's texts, and what has its own way of being read, into slots."""
         for slot, index, name in plan.texts:
             value = objects[index][name]
             if value.__class__ is str:
@@ -143,42 +190,31 @@ class RecordReader:
                     found[slot] = value
             elif value is not None and (value := text(value)) is not None:
                 found[slot] = value
-        for slot, index, name in plan.numbers:
-            value = objects[index][name]
-            if value.__class__ is int or (value := scalar(value)) is not None:
-                found[slot] = value
         if plan.credential:
-            found[_LOGS] = True
+            found[LOGS_PRINCIPAL] = True
         for put, index, name in plan.extra:
             put(found, objects[index][name])
         if plan.vouched:
-            found[_LOGS] = True
-        if (target := found[_TARGET]) is None or target[0] != "/":
-            _put_target(found, requested=plan.requested)
-        if found[_PEER] is None:
-            if found[_FORWARDED] is None:
-                raise Unreadable("no_address")
-            found[_PEER] = ""
-        found[_METHOD] = found[_METHOD].upper() if found[_METHOD] else ""
-        status, size = found[_STATUS], found[_BYTES]
-        if status.__class__ is not int or not 0 <= status < 1000:
-            found[_STATUS] = status_of(status)
-        if size.__class__ is not int or size < 0:
-            found[_BYTES] = size_of(size)
-        if plan.time is None:
-            raise Unreadable("no_time")
-        index, name = plan.time
-        try:
-            found[_TIME] = parse_time(objects[index][name])
-        except Unreadable:
-            found[_TIME] = first_time([objects[index][name] for index, name in plan.times])
-        del found[_REQUEST:]
-        return Parsed(*found)
+            found[LOGS_PRINCIPAL] = True
+        if found[PRINCIPAL] is not None:
+            # Somebody vouches for who it was: what else was said of it does not count.
+            found[ASSERTED], found[BASIC_USER] = None, False
+
+    def is_highest(self, path: str, field: str) -> bool:
+        """Whether no other name comes before this one for its field."""
+        ranks = [
+            (rank, name) for name, found in self._names.items() for f, rank in found if f == field
+        ]
+        return bool(ranks) and min(ranks)[1] == path
+
+    def opens(self, path: str) -> bool:
+        """Whether known names may stand in an object at this path."""
+        return path in self._containers or path in self._wrappers
 
     def _first(self, names: tuple[str, ...]) -> Plan:
         """The plan for records with these names."""
-        plan = self._plan([("", 0, names)], self._to_open(0, "", names))
-        if self._keep(names):
+        plan = self.plan([("", 0, names)], self._to_open(0, "", names))
+        if self.keep(names):
             self._plans[names] = plan
         return plan
 
@@ -186,7 +222,7 @@ class RecordReader:
         """The plan after `before` opened its object and found these names, or no object."""
         waiting = before.waiting[1:]
         if names is None:
-            plan = before.absent = self._plan(before.objects, waiting)
+            plan = before.absent = self.plan(before.objects, waiting)
             return plan
         outer, rank, _ = before.objects[before.index]
         inside = outer + path_of(before.name)
@@ -197,31 +233,31 @@ class RecordReader:
         index = len(before.objects)
         if index < _MAX_OBJECTS:
             waiting += self._to_open(index, inside, names)
-        plan = self._plan([*before.objects, (inside, rank, names)], waiting)
-        if self._keep(names):
+        plan = self.plan([*before.objects, (inside, rank, names)], waiting)
+        if self.keep(names):
             before.opened[names] = plan
         return plan
 
-    def _keep(self, names: tuple[str, ...]) -> bool:
+    def keep(self, names: tuple[str, ...]) -> bool:
         """Clients can choose names (headers): what is remembered stays bounded."""
         if len(names) > _MAX_NAMES:
             return False
         self._shapes += 1
         if self._shapes > _MAX_SHAPES:
-            self._plans.clear()
+            self.forget()
             self._shapes = 1
         return True
 
+    def forget(self) -> None:
+        """Start to learn anew."""
+        self._plans.clear()
+
     def _to_open(self, index: int, inside: str, names: tuple[str, ...]) -> list[_Place]:
         """Where objects may stand that hold known names."""
-        return [
-            (index, name)
-            for name in names
-            if (path := inside + path_of(name)) in self._containers
-            or (not inside and path in WRAPPERS)
-        ]
+        return [(index, name) for name in names if self.opens(inside + path_of(name))]
 
-    def _plan(self, objects: list[_Object], waiting: list[_Place]) -> Plan:
+    def plan(self, objects: list[_Object], waiting: list[_Place]) -> Plan:
+        """A plan for these objects, and those still to be opened."""
         plan = Plan(objects, waiting)
         if not waiting:
             self._finish(plan)
@@ -243,7 +279,7 @@ class RecordReader:
         plan.vouched = plan.vouched or self._principal_logged
 
     def _plan_field(self, plan: Plan, field: str, index: int, name: str) -> None:
-        if field in {"asserted", "remote_user"} and self._trusted:
+        if field in {"asserted", "remote_user"} and self.is_trusted:
             field = "principal"
             plan.vouched = True
         if field == "time_ms":
@@ -268,22 +304,22 @@ _PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0"
 def _put_target(found: list[Any], *, requested: bool) -> None:
     """Put target, method and host together from what there is of a request."""
     method = target = host = None
-    if (absolute := found[_TARGET]) is not None:
+    if (absolute := found[TARGET]) is not None:
         target, host = split_url(absolute)
-    elif (request := found[_REQUEST]) is not None:
+    elif (request := found[REQUEST]) is not None:
         method, target, host = _request(request)
-    elif (uri := found[_URI]) is not None:
+    elif (uri := found[URI]) is not None:
         target, host = split_url(uri)
-        if (query := found[_QUERY]) is not None and "?" not in target:
+        if (query := found[QUERY]) is not None and "?" not in target:
             target = f"{target}?{query.removeprefix('?')}"
     elif requested:
         # A request that was none (400) has an empty one.
         target = ""
     else:
         raise Unreadable("no_request")
-    found[_TARGET] = target
-    found[_METHOD] = found[_METHOD] or method
-    found[_HOST] = host or found[_HOST]
+    found[TARGET] = target
+    found[METHOD] = found[METHOD] or method
+    found[HOST] = host or found[HOST]
 
 
 def _request(line: str) -> tuple[str, str, str | None]:
@@ -298,12 +334,12 @@ def _request(line: str) -> tuple[str, str, str | None]:
 
 def _put_forwarded(found: list[Any], value: Any) -> None:
     if (chain := joined(value, ", ")) is not None:
-        found[_FORWARDED] = chain
+        found[FORWARDED] = chain
 
 
 def _put_cookie(found: list[Any], value: Any) -> None:
-    if found[_SESSION] is None and (header := joined(value, "; ")) is not None:
-        found[_SESSION] = session_cookie(header)
+    if found[SESSION] is None and (header := joined(value, "; ")) is not None:
+        found[SESSION] = session_cookie(header)
 
 
 def _put_authorization(found: list[Any], value: Any) -> None:
@@ -311,15 +347,15 @@ def _put_authorization(found: list[Any], value: Any) -> None:
         return
     if len(credential) < 40 and _REDACTED.fullmatch(credential):
         # There was a credential, but not to be read here: neither known nor anonymous.
-        found[_LOGS] = False
+        found[LOGS_PRINCIPAL] = False
     else:
-        found[_AUTHORIZATION] = credential
+        found[AUTHORIZATION] = credential
 
 
 def _put_remote_user(found: list[Any], value: Any) -> None:
-    if found[_ASSERTED] is None and (name := text(value)) is not None:
-        found[_ASSERTED] = name
-        found[_BASIC] = True
+    if found[ASSERTED] is None and (name := text(value)) is not None:
+        found[ASSERTED] = name
+        found[BASIC_USER] = True
 
 
 def _put_owners(found: list[Any], value: Any) -> None:
@@ -327,13 +363,13 @@ def _put_owners(found: list[Any], value: Any) -> None:
     texts = [item for each in items if (item := text(each)) is not None]
     owners = tuple(part for item in texts for raw in item.split(",") if (part := raw.strip()))
     if owners:
-        found[_OWNERS] = owners
+        found[OWNERS] = owners
 
 
 def _internal(header: str) -> _Put:
     def put(found: list[Any], value: Any) -> None:
-        if text(value) is not None and header not in found[_INTERNAL]:
-            found[_INTERNAL] = (*found[_INTERNAL], header)
+        if text(value) is not None and header not in found[INTERNAL]:
+            found[INTERNAL] = (*found[INTERNAL], header)
 
     return put
 
