@@ -340,7 +340,7 @@ def _what_to_write(model: type[BaseModel], error: dict[str, Any], loc: Place) ->
         if isinstance(error["input"], bool | int | float):
             return 'YAML reads this as no text: put it in quotes, "..."'
         return "write a text"
-    if kind.startswith("date"):
+    if kind.startswith("date") or "isoformat" in error["msg"]:
         return "write a date or time such as 2027-01-01 or 2027-01-01T12:00:00Z"
     if kind == "value_error":
         text = str(error["ctx"]["error"])

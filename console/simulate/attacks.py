@@ -291,6 +291,15 @@ def _wallet_walk(stage: Stage) -> None:
     stage.hit(path, victims[:1], gap_s=stage.gap(5, 20), method="PUT", size=52)
 
 
+def _sequence_walk(stage: Stage) -> None:
+    """A scraper counts upwards, one id after the other: visible even where nobody is logged."""
+    users = stage.world.users
+    first = int(stage.rng.random() * max(1, len(users) - 40))
+    for user in users[first : first + 40]:
+        if user.id != stage.me.id:
+            stage.hit(f"/users/{user.id}/profile", (user.id,), gap_s=stage.gap(0.3, 1.2))
+
+
 SCRIPTS: dict[str, Callable[[Stage], None]] = {
     "path_walk": _path_walk,
     "slow_reader": _slow_reader,
@@ -304,5 +313,6 @@ SCRIPTS: dict[str, Callable[[Stage], None]] = {
     "mixed": _mixed,
     "head_prober": _head_prober,
     "wallet_walk": _wallet_walk,
+    "sequence_walk": _sequence_walk,
 }
 """Every kind of attack by name; each writes its requests down on a Stage."""

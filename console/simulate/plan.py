@@ -16,6 +16,9 @@ KINDS: tuple[str, ...] = tuple(SCRIPTS)
 _ROTATION = KINDS[:10]
 """What attackers do unless told: each of these takes somebody's data."""
 
+_NAMELESS = ("sequence_walk", "denied_prober", "path_walk", "batch_ids")
+"""The same for a log without principals, where only what one address does can be seen."""
+
 _NEEDS_PRINCIPALS = {"office_insider", "token_replay", "unauthenticated", "header_forger"}
 """In a log without principals these look like ordinary traffic to anybody."""
 
@@ -31,6 +34,8 @@ def kinds_for(format_: Format, world: World, asked: Sequence[str] | None) -> tup
         hidden.add("header_forger")  # combined has no place for the header
     if not world.office:
         hidden.add("office_insider")
+    if asked is None and world.principals == "none":
+        return _NAMELESS
     if asked is None:
         return tuple(kind for kind in _ROTATION if kind not in hidden)
     for kind in asked:

@@ -61,6 +61,7 @@ def test_every_kind_that_takes_data_names_its_victims_and_never_itself():
         "mixed": 14,
         "head_prober": 0,
         "wallet_walk": 24,
+        "sequence_walk": 40,
     }
     assert [kind for kind in SCRIPTS if "u-00101" in played(kind).victims] == []
 

@@ -62,14 +62,7 @@ def planned(attackers=10, *, kinds=TEN, end_ms=DAY_MS, earliest=0.05, built=None
             "none",
             50,
             None,
-            (
-                "path_walk",
-                "slow_reader",
-                "cross_user_writer",
-                "denied_prober",
-                "batch_ids",
-                "mixed",
-            ),
+            ("sequence_walk", "denied_prober", "path_walk", "batch_ids"),
         ),
     ],
 )
