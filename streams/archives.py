@@ -28,8 +28,10 @@ class Log:
     damaged = False
     """At the end: the archive was cut off or corrupt."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, owned: bool = True) -> None:
+        """`owned`: to be closed with the log, as standard input is not."""
         self._file = file
+        self._owned = owned
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly size_bytes; fewer at the end only."""
@@ -55,7 +57,7 @@ class Log:
 
     def close(self) -> None:
         """Closes the file, unless it is standard input."""
-        if self._file is not sys.stdin.buffer:
+        if self._owned:
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -87,8 +89,8 @@ class _Archive(Log):
 
     _slice_bytes: int
 
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
+    def __init__(self, file: BinaryIO, *, owned: bool = True) -> None:
+        super().__init__(file, owned=owned)
         self._pieces = self._unpack()
         self._ready = bytearray()
 
@@ -194,7 +196,7 @@ def open_log(path: str) -> Log:
         file = cast("io.BufferedReader", sys.stdin.buffer)
     else:
         file = io.BufferedReader(io.FileIO(path), _BUFFER_BYTES)
-    return packing(file.peek(4))(file)
+    return packing(file.peek(4))(file, owned=path != "-")
 
 
 def stored_from(descriptor: int, offset: int) -> int:

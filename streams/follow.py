@@ -33,7 +33,7 @@ class _Tail:
         name: str,
         book: SourceBook,
         mark: Callable[[str], int],
-        recover: Callable[[str], bool],
+        recover: "Callable[[_Tail, str], bool]",
         max_line: int,
     ) -> None:
         self.key = inode_key(os.fstat(descriptor))
@@ -86,7 +86,7 @@ class _Tail:
         status = os.fstat(self._descriptor)
         head = self._changed_head(status)
         if status.st_size < self._cutter.position or not head.startswith(self._head):
-            if not self._recover(self._source):
+            if not self._recover(self, self._source):
                 self._ready.extend(self._cutter.finish())
             self._begin_again()
             return False
@@ -197,6 +197,7 @@ class Follower:
         """Oldest first."""
         self._beside: frozenset[tuple[str, int]] | None = None
         self._truncated = False
+        """A file begins anew: the round of polls does, too."""
 
     def poll(self, max_bytes: int = FRAME_BYTES, *, finish: bool = False) -> Frame | None:
         """The next frame, of about max_bytes; None when there is nothing new now.
@@ -210,7 +211,9 @@ class Follower:
                 if frame := self._poll_file(file, max_bytes, finish=finish):
                     self._marks[frame.source] = frame.end
                     return frame
-            if not self._truncated:
+                if self._truncated:
+                    break
+            else:
                 return None
 
     def lag_bytes(self) -> int:
@@ -231,7 +234,7 @@ class Follower:
         if frame:
             return frame
         file.quiet_polls = file.quiet_polls + 1 if retired else 0
-        if last_time:
+        if last_time and not self._truncated:
             self._files.remove(file)
             file.close()
         return None
@@ -271,7 +274,12 @@ class Follower:
 
     def _open(self, path: str) -> "_Tail | _Packed":
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if packing(os.pread(descriptor, 4, 0)) is Log:
+        try:
+            plain = packing(os.pread(descriptor, 4, 0)) is Log
+        except OSError:
+            os.close(descriptor)
+            raise
+        if plain:
             return _Tail(
                 descriptor, self.path, self._book, self._mark, self._recover, self._max_line
             )
@@ -296,14 +304,16 @@ class Follower:
             if wanted:
                 self._open_rotated(file, len(self._files))
 
-    def _recover(self, source: str) -> bool:
+    def _recover(self, truncated: _Tail, source: str) -> bool:
         """Opens the copy that was taken of a file before it was truncated, if it holds more."""
         self._truncated = True
         for file in reversed(rotated_files(self.path, self._book, self._mark)):
-            if file.source == source and file.has_rest:
-                current = self._current
-                at = self._files.index(current) if current in self._files else len(self._files)
-                return self._open_rotated(file, at)
+            if file.source == source and file.has_rest and file.key != truncated.key:
+                if copy := self._opened(file.key):
+                    self._files.remove(copy)
+                    self._files.insert(self._files.index(truncated), copy)
+                    return True
+                return self._open_rotated(file, self._files.index(truncated))
         return False
 
     def _open_rotated(self, file: Rotated, at: int) -> bool:

@@ -8,6 +8,7 @@ It MUST NOT skip a line, count duplicates or judge what a line says: that is the
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -31,12 +32,15 @@ _NONE: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 def problems(paths: Sequence[str]) -> list[str]:
-    """Why these logs cannot be read, one message a path; empty if all can. "-" always can."""
-    return [text for path in paths if path != "-" and (text := _problem(path))]
+    """Why these logs cannot be read, one message a path; empty if all can."""
+    return [text for path in paths if (text := _problem(path))]
 
 
 def _problem(path: str) -> str:
     advice = "give the path of an access log"
+    if path == "-":
+        closed = sys.stdin is None or sys.stdin.closed
+        return f"reading -: standard input is closed; {advice}" if closed else ""
     try:
         mode = Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
@@ -141,10 +145,10 @@ class SourceBook:
     def confirm(self, source: str, head: bytes) -> bool:
         """Whether the source may begin so; if it may, what is known of its head grows to this."""
         head = head[:HEAD_BYTES]
-        known = self.head(source)
-        if first_line(head)[0] != first_line(known)[0]:
+        known = self._heads.get(source)
+        if known is not None and first_line(head)[0] != first_line(known)[0]:
             return False
-        if not (head.startswith(known) or known.startswith(head)):
+        if known is not None and not (head.startswith(known) or known.startswith(head)):
             return False
         self._remember(source, head)
         return True

@@ -46,6 +46,11 @@ class Reader:
             pass
         return self.lines[before:]
 
+    def has_begun(self):
+        """Whether a line of the file that the path names now has been taken."""
+        head = self.path.read_bytes() if self.path.exists() else b""
+        return self.marks.get(self.book.find(head), 0) > 0
+
     def restart(self):
         self.follower.close()
         book = SourceBook()
@@ -315,6 +320,25 @@ def test_a_hole_of_any_size_is_passed(reader, log):
     assert reader.follower.poll() == Frame(source_id(b"a\n"), str(log), 1 << 40, b"a\n")
 
 
+def test_truncated_and_renamed_before_the_next_poll(reader, log):
+    append(log, b"a\n")
+    reader.drain()
+    log.write_bytes(b"bb\n")
+    log.rename(log.with_suffix(".log.1"))
+    append(log, b"c\n")
+    assert reader.drain(finish=True) == [b"bb", b"c"]
+
+
+def test_copied_truncated_and_renamed_before_the_next_poll(reader, log):
+    append(log, b"a\nb")
+    assert reader.drain() == [b"a"]
+    append(log, b"!\n")
+    shutil.copy(log, log.with_suffix(".log.2"))
+    log.write_bytes(b"c\n")
+    log.rename(log.with_suffix(".log.1"))
+    assert reader.drain(finish=True) == [b"b!", b"c"]
+
+
 def test_the_partial_line_of_a_truncated_file_is_its_last(reader, log):
     append(log, b"a\nb")
     assert reader.drain() == [b"a"]
@@ -575,9 +599,10 @@ def test_no_line_is_lost_or_repeated_whatever_happens(operations, max_bytes):
                 case "copytruncate":
                     if writer.partial:
                         writer.append()
-                    reader.drain(max_bytes)
+                    # What has never been seen under the path cannot be known in a copy.
+                    if not reader.has_begun():
+                        reader.drain(max_bytes)
                     writer.copytruncate()
-                    reader.drain(max_bytes)
                 case "pack":
                     writer.pack()
                 case "restart":

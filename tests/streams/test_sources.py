@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -44,10 +45,11 @@ LOG = b"".join(b'192.0.2.1 "GET /users/%d" 200\n' % i for i in range(5000))
 # problems
 
 
-def test_problems_of_paths_that_cannot_be_read(tmp_path):
+def test_problems_of_paths_that_cannot_be_read(tmp_path, monkeypatch):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     good = write(tmp_path / "good.log", b"")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
     os.mkfifo(tmp_path / "fifo")
     paths = [
         good,
@@ -66,6 +68,19 @@ def test_problems_of_paths_that_cannot_be_read(tmp_path):
         "reading /dev/null: it is not a regular file; give the path of an access log",
         "reading a\0b: embedded null byte; give the path of an access log",
     ]
+
+
+def test_problems_of_a_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert problems(["-"]) == [
+        "reading -: standard input is closed; give the path of an access log"
+    ]
+
+
+def test_a_log_is_read_without_a_standard_input(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    (frame,) = read_frames(write(tmp_path / "log", b"a\n"), SourceBook())
+    assert frame.data == b"a\n"
 
 
 def test_problems_of_a_log_that_this_user_may_not_read(tmp_path):
@@ -180,6 +195,15 @@ def test_confirm(known, head, expected, then):
     source = book.identify(known)
     assert book.confirm(source, head) is expected
     assert book.head(source) == then
+
+
+def test_confirm_of_a_forgotten_source():
+    book = SourceBook(limit=1)
+    source = book.identify(b"a\n")
+    book.identify(b"b\n")
+    assert book.head(source) == b""
+    assert book.confirm(source, b"a\nb\n")
+    assert book.head(source) == b"a\nb\n"
 
 
 def test_dump_take_dirty_and_load():
