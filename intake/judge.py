@@ -65,6 +65,7 @@ class Judge:
         place = self.routes.place(line.target)
         if place.named is not None and self._is_somebody(place.name):
             place = place.named
+        route = place.route
         method, status, size = line.method, line.status, line.bytes
         effect: Effect
         outcome: Outcome
@@ -78,14 +79,14 @@ class Judge:
             effect, outcome = "read", "proven"
         else:
             method = method.upper()
-            effect = effect_of(method, place.last_word, place.effect, line.override_method)
+            effect = effect_of(method, route.last_word, route.effect, line.override_method)
             outcome = outcome_of(
                 method,
                 effect,
                 status,
                 size,
-                known_error=place.error_bytes is not None and place.error_bytes == size,
-                graphql=place.last_word == "graphql",
+                known_error=route.error_bytes is not None and route.error_bytes == size,
+                graphql=route.graphql,
             )
         judged = self._verdict(line, caller, place, ip, outcome, late=late)
         session = caller.session
@@ -102,7 +103,7 @@ class Judge:
             ip_trusted,
             method,
             place.path,
-            place.route,
+            route.template,
             status,
             size,
             line.host or "",
@@ -116,7 +117,7 @@ class Judge:
             line.tenant or place.tenant,
             judged.targets,
             place.object,
-            place.category,
+            route.category,
             effect,
             outcome,
             judged.basis,
@@ -186,7 +187,7 @@ class Judge:
             if owners:
                 return Judged(tuple(sorted(owners)), (), "owner_logged", "own")
         if place.owners:
-            targets = self._mapped(place.owners, place.route)
+            targets = self._mapped(place.owners, place.route.template)
             if claimed and claimed not in targets:
                 both = tuple(sorted((*targets, claimed)))
                 return Judged(both, (), "route", "own", claim_added=True)
@@ -199,7 +200,7 @@ class Judge:
                 return Judged(found, (), "route", "own", learned=learned)
         if claimed:
             return Judged((claimed,), (), "claimed", "own")
-        unknown = bool(place.object) and not place.names_self
+        unknown = bool(place.object) and not place.route.names_self
         return Judged((), (), "", "undetermined" if unknown else "no_target")
 
     def _owned(self, place: Place, principal: str) -> Judged:
@@ -231,7 +232,7 @@ class Judge:
 
     def note_ids(self, place: Place) -> None:
         """Learn the id space of a route's ids ahead of judging."""
-        self._mapped(place.owners, place.route)
+        self._mapped(place.owners, place.route.template)
 
     def _promoted(
         self, line: Parsed, caller: Caller, place: Place, outcome: Outcome, *, late: bool
@@ -250,7 +251,7 @@ class Judge:
         for field, ids in place.candidates:
             if self.promotion.is_owner_field(field, time_ms):
                 learned.update(people.get(i, i) for i in ids)
-            elif votes and len(ids) == 1 and not place.public:
+            elif votes and len(ids) == 1 and not place.route.public:
                 own = people.get(ids[0], ids[0]) == principal
                 self.promotion.note(field, principal, own=own, time_ms=time_ms)
         return tuple(sorted(learned)), True
@@ -265,7 +266,7 @@ class Judge:
             if target == principal:
                 targets.add(target)
                 continue
-            field = place.route if judged.basis == "route" else "owner"
+            field = place.route.template if judged.basis == "route" else "owner"
             if judged.basis == "claimed" or (judged.claim_added and target == caller.claimed):
                 field = "claimed"
             spelled = target
@@ -286,15 +287,15 @@ class Judge:
             judged.verdict = "undetermined" if caller.claim_only else "own"
         else:
             judged.verdict = "undetermined"
-            route = place.route
+            route = place.route.template
             if route in self.incomparable or len(self.incomparable) < _MAX_ROUTES:
                 self.incomparable[route] = self.incomparable.get(route, 0) + 1
 
     def _allow(self, judged: Judged, line: Parsed, caller: Caller, place: Place, ip: str) -> None:
         """Why a foreign access is allowed; a grant takes its owners out of the foreign."""
-        if place.public:
+        if place.route.public:
             judged.allowed = "public"
-        elif place.incoming and line.method == "POST" and not line.override_method:
+        elif place.route.incoming and line.method == "POST" and not line.override_method:
             judged.allowed = "incoming"
         elif caller.provenance in TRUSTED:
             may = self._permissions

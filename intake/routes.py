@@ -10,7 +10,14 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from intake.outcome import INCOMING_WORDS, WRITE_WORDS
-from intake.patterns import Pattern, canonical_path, compile_route, parse_query, split_ids
+from intake.patterns import (
+    Pattern,
+    canonical_path,
+    compile_route,
+    number_ids,
+    parse_query,
+    split_ids,
+)  # fmt: skip
 from intake.redact import mask_target
 from intake.settings import RouteRule
 from intake.spaces import canonical_id
@@ -35,9 +42,40 @@ from records.kinds import Effect
 _CACHE_ENTRIES = 30_000
 _CACHED_LENGTH = 512
 _LABELS = 4
+_SHAPES = 5_000
 
 Candidates = tuple[tuple[str, tuple[str, ...]], ...]
 """(field, ids): ids that may turn out to be users', by the field in which that is learned."""
+
+
+class Route(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What all targets of one route have in common."""
+
+    template: str
+    category: str = "unclassified"
+    public: bool = False
+    effect: Effect | None = None
+    last_word: str = ""
+    """The last segment, in lower case, if it is a word."""
+    names_self: bool = False
+    error_bytes: int | None = None
+
+    @property
+    def incoming(self) -> bool:
+        """A POST here gives something to the owner: not a foreign write."""
+        return self.last_word in INCOMING_WORDS
+
+    @property
+    def graphql(self) -> bool:
+        """The answer's status says little about what was answered."""
+        return self.last_word == "graphql"
+
+    @property
+    def ordinary(self) -> bool:
+        """A GET here is a read, and a 200 is what it says."""
+        word = self.last_word
+        plain = self.effect is None and self.error_bytes is None
+        return plain and word not in WRITE_WORDS and word != "graphql"
 
 
 class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -45,7 +83,9 @@ class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     path: str
     """Canonical path and query, secrets masked."""
-    route: str
+    route: Route
+    ordinary: bool
+    """`route.ordinary`, which every line asks."""
     owners: tuple[str, ...] = ()
     """Ids that the route says are users' ids; canonical, sorted, unique."""
     excess: int = 0
@@ -57,23 +97,12 @@ class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The ownership source that is asked for them; "" where none is configured."""
     candidates: Candidates = ()
     tenant: str = ""
-    category: str = "unclassified"
-    public: bool = False
-    effect: Effect | None = None
-    last_word: str = ""
-    """The last segment, in lower case, if it is a word."""
-    names_self: bool = False
-    error_bytes: int | None = None
-    incoming: bool = False
-    """A POST here gives something to the owner: not a foreign write."""
-    ordinary: bool = False
-    """A GET here is a read, and a 200 what it says."""
     name: str = ""
     """A plain word below an owner word: a user name, if people have such names here."""
     named: "Place | None" = None
     """The same place with `name` as its owner."""
     canaries: tuple[str, ...] = ()
-    """Listed canary ids among all of these ids."""
+    """Listed canary ids that stand anywhere in the target."""
 
 
 class Routes:
@@ -98,6 +127,7 @@ class Routes:
         self._canaries = {canary.casefold(): canary for canary in canaries}
         self._cache: dict[str, Place] = {}
         self._older: dict[str, Place] = {}
+        self._shapes: dict[str, Place] = {}
 
     def place(self, target: str) -> Place:
         """What this request target names."""
@@ -124,39 +154,57 @@ class Routes:
         full = mask_target(f"{path}?{query}" if query else path)
         for pattern in self._patterns:
             if (values := pattern.match(path, query)) is not None:
-                return self._configured(pattern, values, full, path, query)
-        return self._default(full, path, query)
+                return self._finished(path, query, self._configured(pattern, values, full, path))
+        place = self._by_shape(full, path) if not query else None
+        return self._finished(path, query, place or self._default(full, path, query))
+
+    def _by_shape(self, full: str, path: str) -> Place | None:
+        """The place of a path of words and plain ids, from another of the same shape."""
+        numbered = number_ids(path)
+        if numbered is None:
+            return None
+        shape, ids = numbered
+        model = self._shapes.get(shape)
+        if model is None:
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            model = self._shapes[shape] = self._default(shape, shape, "")
+        if model.name:
+            return None
+        owners, candidates, item = model.owners, model.candidates, model.object
+        return Place(
+            path=full,
+            route=model.route,
+            ordinary=model.ordinary,
+            owners=(ids[owners[0]],) if owners else (),
+            object=ids[item] if item else "",
+            candidates=tuple([(field, (ids[found[0]],)) for field, found in candidates]),
+        )
 
     def _configured(
-        self, pattern: Pattern, values: dict[str, list[str]], full: str, path: str, query: str
+        self, pattern: Pattern, values: dict[str, list[str]], full: str, path: str
     ) -> Place:
         rule = pattern.rule
         given = values.get("owner", [])
         owners, excess = split_ids(map(stem_of, given))
-        objects = [canonical_id(stem_of(v)) for v in values.get("object", ())]
         words = [word_of(part) for part in path.split("/") if part]
-        last_word = words[-1] if words else ""
-        return self._finished(
-            path,
-            query,
-            Place(
-                path=full,
-                route=pattern.template,
-                owners=owners,
-                excess=excess,
-                object=",".join(objects),
-                tenant=",".join(values.get("tenant", ())),
-                category=rule.category or self._category(words),
-                public=rule.public,
-                effect=rule.effect,
-                last_word=last_word,
-                names_self=any(v.lower() in SELF_WORDS for v in given),
-                error_bytes=rule.error_bytes,
-                incoming=last_word in INCOMING_WORDS,
-                ordinary=rule.effect is None
-                and rule.error_bytes is None
-                and _is_ordinary(last_word),
-            ),
+        route = Route(
+            template=pattern.template,
+            category=rule.category or self._category(words),
+            public=rule.public,
+            effect=rule.effect,
+            last_word=words[-1] if words else "",
+            names_self=any(v.lower() in SELF_WORDS for v in given),
+            error_bytes=rule.error_bytes,
+        )
+        return Place(
+            path=full,
+            route=route,
+            ordinary=route.ordinary,
+            owners=owners,
+            excess=excess,
+            object=",".join(canonical_id(stem_of(v)) for v in values.get("object", ())),
+            tenant=",".join(values.get("tenant", ())),
         )
 
     def _category(self, words: Sequence[str]) -> str:
@@ -207,29 +255,31 @@ class Routes:
                     continue
             template.append(segment)
             words.append(before)
-        route = "/" + "/".join(template)
+        label = "/" + "/".join(template)
         if query:
             lists_owners = not owners and _asks_for_users(words, before)
-            route = self._read_query(route, query, owners, candidates, lists_owners=lists_owners)
+            label = self._read_query(label, query, owners, candidates, lists_owners=lists_owners)
         ids, excess = split_ids(owners)
-        place = Place(
+        route = Route(
+            template=sys.intern(label),
+            category=self._category(words),
+            last_word=before,
+            names_self=names_self,
+        )
+        named = None
+        if name and not take_name and not ids:
+            named = self._finished(path, query, self._default(full, path, query, take_name=True))
+        return Place(
             path=full,
-            route=sys.intern(route),
+            route=route,
+            ordinary=route.ordinary,
             owners=ids,
             excess=excess,
             object=objects[-1] if objects else ",".join([c[1][0] for c in candidates if c[1]][:3]),
             candidates=() if ids else tuple(candidates),
-            category=self._category(words),
-            last_word=before,
-            names_self=names_self,
-            incoming=before in INCOMING_WORDS,
-            ordinary=_is_ordinary(before),
             name=name,
-            named=self._default(full, path, query, take_name=True)
-            if name and not take_name and not ids
-            else None,
+            named=named,
         )
-        return self._finished(path, query, place)
 
     def _read_query(
         self,
@@ -289,7 +339,3 @@ def _asks_for_users(words: Sequence[str], last: str) -> bool:
     if last in LOOK_WORDS and len(words) > 1:
         last = words[-2]
     return last in OWNER_WORDS
-
-
-def _is_ordinary(last_word: str) -> bool:
-    return last_word not in WRITE_WORDS and last_word != "graphql"
