@@ -27,6 +27,9 @@ POLL_S = 0.1
 COMMIT_S = 1.0
 """State is written this often while a backlog is read; when caught up, after every poll."""
 RESPOND_S = 0.1
+PRUNE_S = 3600.0
+LOOKBACK_MS = 30 * 86_400_000
+"""Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
 
 Watch = Callable[[Frame, Step], None]
@@ -90,6 +93,7 @@ class Live:
         self._watch = watch
         self._event_time = event_time
         self._stopping = asyncio.Event()
+        self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
             responders,
@@ -112,8 +116,10 @@ class Live:
         try:
             async with self._responding():
                 frames = merge([_all(f, once=once) for f in self.followers], pipeline.times)
-                while not self._stopping.is_set() and self._commit(frames):
-                    await asyncio.sleep(0)
+                while self._commit(frames):
+                    await self._pause(0)
+                    if self._stopping.is_set():
+                        return
                 while not (once or self._stopping.is_set()):
                     found = [frame for f in self.followers if (frame := f.poll()) is not None]
                     if found:
@@ -173,6 +179,7 @@ class Live:
                 self._history.stage(store)
         for frame, step in steps:
             self._watch(frame, step)
+        self._prune(self._now_ms())
         return True
 
     def _now_ms(self) -> int:
@@ -183,6 +190,16 @@ class Live:
             await asyncio.wait_for(self._stopping.wait(), max(seconds, 0.001))
         except TimeoutError:
             return
+
+    def _prune(self, now_ms: int) -> None:
+        """Forget, once an hour, what is older than the look-back and no incident refers to."""
+        if self._clock.monotonic_s() < self._prune_at_s:
+            return
+        self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
+        with self._store.transaction():
+            self._store.prune(now_ms, LOOKBACK_MS)
+        if self._history is not None:
+            self._history.prune(now_ms)
 
 
 def _all(follower: Follower, *, once: bool) -> Iterator[Frame]:
