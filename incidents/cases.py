@@ -41,8 +41,8 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
     """False where the look-back met the edge of what is kept."""
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
     """Without their bulk: see `slim`."""
-    sessions: set[str] = msgspec.field(default_factory=set)
-    """Sessions that the actor, a principal, used."""
+    sessions: dict[str, int] = msgspec.field(default_factory=dict)
+    """Sessions that the actor, a principal, used, and since when."""
     cut: set[str] = msgspec.field(default_factory=set)
     """Sessions that join nobody any more, because a person split the incident."""
     insider: bool = False
@@ -57,15 +57,17 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
         self.last_ms = max(self.last_ms, finding.end_ms)
         self.insider |= finding.explain.get("insider") is True
         if finding.members == (self.actor,):
-            self.uses(finding.sessions)
+            self.uses(finding.sessions, finding.start_ms)
         return True
 
-    def uses(self, sessions: Iterable[str]) -> list[str]:
+    def uses(self, sessions: Iterable[str], time_ms: int) -> list[str]:
         """Note sessions of a principal; those that are new to its case."""
         if self.actor.type != "principal":
             return []
-        new = sorted({s for s in sessions if s} - self.sessions - self.cut)
-        self.sessions.update(new)
+        used = {session for session in sessions if session} - self.cut
+        new = sorted(used - self.sessions.keys())
+        for session in used:
+            self.sessions[session] = min(time_ms, self.sessions.get(session, time_ms))
         return new
 
     @property

@@ -117,6 +117,8 @@ class Desk:
                 touched[case.id] = case
         self._add_exposures(by_time, position, FOREVER_MS, touched)
         register.refresh(history_from_ms)
+        touched |= register.woken
+        register.woken.clear()
         return touched
 
     def _add_exposures(

@@ -62,8 +62,8 @@ class Tally:
         if exposure.verdict == "undetermined":
             self.spans = merged([*self.spans, (exposure.time_ms, exposure.time_ms)], BURST_MS)
         self._case.last_ms = max(self._case.last_ms, exposure.time_ms)
-        if exposure.actor == self._case.actor and exposure.session not in self._case.sessions:
-            self.fresh += self._case.uses([exposure.session])
+        if exposure.actor == self._case.actor:
+            self.fresh += self._case.uses([exposure.session], exposure.time_ms)
         return self.ledger.add(exposure)
 
     def _reaches(self, time_ms: int, more_ms: int = 0) -> bool:
@@ -110,7 +110,7 @@ def refold(
     tally = Tally(case)
     for exposure in _forward(case, store, until_ms):
         tally.count(exposure)
-    for session in sorted(case.sessions - others):
+    for session in sorted(case.sessions.keys() - others):
         add_session(case, tally, session, store, until_ms)
     if case.undetermined:
         for exposure in _burst(case, tally, store, step_ms, until_ms):

@@ -38,6 +38,8 @@ class Register:
         """Incident ids whose state is to be kept anew, or forgotten."""
         self.joined: list[tuple[Group, Group]] = []
         """(absorbed, into) since the last time somebody emptied it."""
+        self.woken: dict[str, Case] = {}
+        """Cases folded from the store, such as after a restart: it may hold more than was seen."""
         self._cases: dict[Actor, Case] = {}
         self._sessions: dict[str, Case] = {}
         self._tallies: dict[str, Tally] = {}
@@ -57,8 +59,6 @@ class Register:
             case = self._sessions.get(exposure.actor.value)
         if case is None:
             return None
-        # after a restart the ledger is folded from the store, which holds this exposure already
-        folded = case.id not in self._tallies
         tally = self._tally(case)
         if exposure.verdict != "foreign" and not tally.takes(exposure):
             return None
@@ -72,7 +72,7 @@ class Register:
             return case
         changed = tally.add(exposure)
         self._link(case)
-        return case if changed or folded else None
+        return case if changed else None
 
     def refresh(self, history_from_ms: int) -> None:
         """Fold again the cases that late exposures reach further back."""
@@ -131,9 +131,9 @@ class Register:
         tally = self._tally(case)
         if not tally.fresh and not sessions:
             return
-        fresh, tally.fresh = sorted({*tally.fresh, *sessions}), []
+        fresh, tally.fresh = sorted({*tally.fresh, *sessions} & case.sessions.keys()), []
         for session in fresh:
-            other = self._cases.get(Actor("session", session)) or self._sessions.get(session)
+            other = self._user_of(session, case.sessions[session])
             if other is case:
                 continue
             if other is None:
@@ -142,6 +142,17 @@ class Register:
             elif session not in other.cut:
                 for changed in self._join(case, other):
                     self._link(changed)
+
+    def _user_of(self, session: str, time_ms: int) -> Case | None:
+        """Whose session it was until then; an incident that had long been quiet is over."""
+        for other in (self._cases.get(Actor("session", session)), self._sessions.get(session)):
+            if other is None:
+                continue
+            group = self.group_of[other.id]
+            if time_ms - group.last_ms <= QUIET_MS:
+                return other
+            self.retire(group)
+        return None
 
     def _join(self, one: Case, other: Case) -> list[Case]:
         """Make two cases one incident: the older keeps its id, the other is absorbed.
@@ -165,12 +176,12 @@ class Register:
         used = Counter(session for case in group.cases for session in case.sessions)
         contested = {s for s, count in used.items() if count > 1} | (self._own(group) & set(used))
         for case in reversed(group.cases):
-            for session in case.sessions & contested:
+            for session in case.sessions.keys() & contested:
                 # another incident's session is not taken over here: it is about to join
                 owner = self._sessions.get(session)
                 if owner is None or self.group_of[owner.id] is group:
                     self._sessions[session] = case
-        changed = [case for case in group.cases if case.sessions & contested]
+        changed = [case for case in group.cases if case.sessions.keys() & contested]
         for case in changed:
             self._tallies[case.id] = self._refold(case, group)
         return changed
@@ -184,7 +195,7 @@ class Register:
         for other in group.cases:
             if other is case:
                 break
-            elsewhere |= other.sessions
+            elsewhere |= other.sessions.keys()
         return frozenset(elsewhere)
 
     def split(self, group: Group, actor: Actor) -> Group:
@@ -197,17 +208,18 @@ class Register:
         if case is None or len(group.cases) == 1:
             raise ValueError(f"splitting {actor} off {group.id}: it is no joined actor of it")
         rest = [other for other in group.cases if other is not case]
-        theirs = set().union(*(other.sessions for other in rest)) | {
+        theirs = set[str]().union(*(other.sessions for other in rest)) | {
             other.actor.value for other in rest if other.actor.type == "session"
         }
-        mine = case.sessions | ({actor.value} if actor.type == "session" else set())
+        mine = set(case.sessions) | ({actor.value} if actor.type == "session" else set())
         shared = mine & theirs
         for each in group.cases:
             each.cut |= shared
-        case.sessions -= shared
+        for session in shared:
+            case.sessions.pop(session, None)
         if actor.type == "session":
             for other in rest:
-                other.sessions.discard(actor.value)
+                other.sessions.pop(actor.value, None)
             self._sessions.pop(actor.value, None)
         new = msgspec.structs.replace(
             group,
@@ -249,6 +261,7 @@ class Register:
     def _tally(self, case: Case) -> Tally:
         if (tally := self._tallies.get(case.id)) is None:
             tally = self._tallies[case.id] = self._refold(case, self.group_of[case.id])
+            self.woken[case.id] = case
         return tally
 
     def ledgers(self, group: Group) -> dict[str, Ledger]:
@@ -258,7 +271,7 @@ class Register:
         found: dict[str, Ledger] = {}
         for case in group.cases:
             # folding notes what it sees on the case: a past one must stay as it is
-            copy = msgspec.structs.replace(case, sessions=set(case.sessions))
+            copy = msgspec.structs.replace(case, sessions=dict(case.sessions))
             others = self._others(case, group)
             until_ms = group.last_ms + 1
             found[case.id] = refold(
