@@ -7,7 +7,7 @@ import click
 import orjson
 
 from console import config as logic
-from console.fault import Refused
+from console.fault import Negative
 
 
 @click.group(epilog="Example: breachline config check --config breachline.yaml")
@@ -19,12 +19,12 @@ def command() -> None:
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file.")
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 def check(config: Path | None, file: Path | None) -> None:
-    """Say everything that is wrong with a configuration, with file and line."""
+    """Say everything that is wrong with a configuration, with file and line; exit 1 if it is."""
     checked = logic.check(file or config, os.environ, Path.cwd())
     for warning in checked.warnings:
         click.echo(f"Warning: {warning}", err=True)
     if checked.problems:
-        raise Refused(checked.problems)
+        raise Negative("\n".join(checked.problems))
     if checked.path is None:
         click.echo(
             "No configuration file: the defaults hold. Write ./breachline.yaml to change them."
