@@ -2,7 +2,7 @@
 
 Growth, renaming, copying and truncating, deletion, a switched symlink and a restart in the middle
 of any of them lose no line that was still to be had and repeat none. It MUST NOT block, sleep,
-read a clock, or tell a source by its path: only by its beginning (streams/sources.py).
+read a clock, or tell a source by its path: only by its beginning (streams/book.py).
 """
 
 import os
@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import Final
 
 from streams.archives import Log, open_log, packing, stored_from
+from streams.book import HEAD_BYTES, SourceBook, first_line
 from streams.lines import FRAME_BYTES, MAX_LINE_BYTES, Frame, LineCutter
 from streams.rotated import Key, Rotated, inode_key, names_beside, recognise, rotated_files
-from streams.sources import HEAD_BYTES, SourceBook, first_line, read_log
+from streams.sources import read_log
 
 _LINGER_POLLS: Final = 50
 _READS_A_POLL: Final = 64

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from streams.archives import Log, open_log, unpacked_size_bytes
-from streams.sources import HEAD_BYTES, SourceBook, beginning
+from streams.book import HEAD_BYTES, SourceBook
+from streams.sources import beginning
 
 _NUMBERED: Final = re.compile(r"[.\-_]\d[\d.\-_:T]*(\.gz|\.zst)?")
 
