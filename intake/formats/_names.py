@@ -123,6 +123,9 @@ _BY_HEADER = {
 # A trace holds many requests: it names one only where nothing better does.
 _LAST = {"request_id": "traceid trace.id"}
 
+# Where the owner vouches for both, a user of the application comes before a Basic user.
+_FIRST = {"remote_user": 1000}
+
 _SESSION_COOKIES = frozenset(
     """
     session sessionid sessid sess sid jsessionid phpsessid aspsessionid asp.netsessionid
@@ -209,7 +212,7 @@ def _usual() -> Names:
 
     def add(field: str, paths: Iterable[str]) -> None:
         for path in paths:
-            ranks[field] = rank = ranks.get(field, 0) + 1
+            ranks[field] = rank = ranks.get(field, _FIRST.get(field, 0)) + 1
             names.setdefault(path, [(field, rank)])
 
     for field, text in _ANYWHERE.items():

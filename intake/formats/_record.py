@@ -33,30 +33,17 @@ _Place = tuple[int, str]
 _Object = tuple[str, int, tuple[str, ...]]
 """Where an object stands (a path with its dot), what that adds to a rank, and its names."""
 
-_Put = Callable[[list[Any], Any], None]
-"""Puts a logged value into the slots of a line."""
+_Put = Callable[[Parsed, Any], None]
+"""Puts a logged value into a line."""
 
-_PARTS = ("request", "uri", "query")
-"""What a method and target may be made of, where they are not logged themselves."""
-_SLOTS = {name: slot for slot, name in enumerate((*Parsed.__struct_fields__, *_PARTS))}
-BLANK: list[Any] = [
-    0, None, None, None, None, None, *Parsed.__struct_defaults__[1:], None, None, None,
-]  # fmt: skip
-"""The slots of a line of which nothing is known: the fields of `Parsed`, then the parts."""
-TIME, PEER, METHOD, TARGET, STATUS, BYTES, FORWARDED, HOST, USER_AGENT = range(9)
-(
-    PRINCIPAL, ASSERTED, BASIC_USER, SESSION, AUTHORIZATION, OWNERS, INTERNAL, LOGS_PRINCIPAL,
-    REQUEST, URI, QUERY,
-) = (
-    _SLOTS[name]
-    for name in (
-        "principal", "asserted", "basic_user", "session", "authorization", "owners", "internal",
-        "logs_principal", *_PARTS,
-    )
-)  # fmt: skip
-_NUMBERS = frozenset({"status", "bytes"})
-_SPECIAL = frozenset({"owners", "basic_user", "internal", "logs_principal", "authorization"})
-_TEXTS = frozenset(_SLOTS) - _NUMBERS - _SPECIAL - {"time_ms", "forwarded"}
+CORE = ("peer", "method", "target", "request", "uri", "query", "status", "bytes")
+"""What every line is made of: fields of `Parsed`, and the parts of a method and target."""
+_TEXTS = frozenset(
+    """
+    host user_agent referer request_id principal asserted claimed session jwt_payload tenant
+    context_error origin fetch_site override_method upstream_status
+    """.split()
+)
 _MAX_SHAPES = 4096
 _MAX_NAMES = 256
 _MAX_OBJECTS = 32
@@ -70,7 +57,7 @@ class Plan:
     """What is known of records that begin like this: the object to open next, or the fields."""
 
     __slots__ = (
-        "absent", "credential", "extra", "index", "name", "numbers", "objects", "opened",
+        "absent", "core", "credential", "extra", "index", "name", "objects", "opened",
         "requested", "texts", "time", "times", "vouched", "waiting",
     )  # fmt: skip
 
@@ -85,8 +72,8 @@ class Plan:
         self.time: _Place | None = None
         self.times: list[_Place] = []
         """All places of a time, the best first; it is also in `time`."""
-        self.numbers: list[tuple[int, int, str]] = []
-        self.texts: list[tuple[int, int, str]] = []
+        self.core: list[tuple[int, int, str]] = []
+        self.texts: list[tuple[str, int, str]] = []
         self.extra: list[tuple[_Put, int, str]] = []
         self.requested = self.vouched = self.credential = False
 
@@ -145,60 +132,62 @@ class RecordReader:
                 plan = plan.opened.get(names) or self._next(plan, names)
             else:
                 plan = plan.absent or self._next(plan, None)
-        found = BLANK.copy()
-        for slot, index, name in plan.numbers:
-            value = objects[index][name]
-            if value.__class__ is int or (value := scalar(value)) is not None:
-                found[slot] = value
-        status, size = found[STATUS], found[BYTES]
-        if status.__class__ is not int or not 0 <= status < 1000:
-            found[STATUS] = status_of(status)
-        if size.__class__ is not int or size < 0:
-            found[BYTES] = size_of(size)
-        if plan.time is None:
-            raise Unreadable("no_time")
-        index, name = plan.time
-        try:
-            found[TIME] = parse_time(objects[index][name])
-        except Unreadable:
-            found[TIME] = first_time([objects[index][name] for index, name in plan.times])
-        return self.finish(found, plan, objects)
-
-    def finish(self, found: list[Any], plan: Plan, objects: list[Record]) -> Parsed:
-        """The line, once numbers and time are in their slots."""
-        self.fill(found, plan, objects)
-        if (target := found[TARGET]) is None or target[0] != "/":
-            _put_target(found, requested=plan.requested)
-        if (method := found[METHOD]) is not None and not method.isupper():
-            found[METHOD] = method.upper()
-        elif method is None:
-            found[METHOD] = ""
-        if found[PEER] is None:
-            if found[FORWARDED] is None:
-                raise Unreadable("no_address")
-            found[PEER] = ""
-        del found[REQUEST:]
-        return Parsed(*found)
-
-    @staticmethod
-    def fill(found: list[Any], plan: Plan, objects: list[Record]) -> None:
-        """Put a record's texts, and what has its own way of being read, into slots."""
-        for slot, index, name in plan.texts:
+        found: list[Any] = [None] * len(CORE)
+        for slot, index, name in plan.core:
             value = objects[index][name]
             if value.__class__ is str:
                 if value and value != "-":
                     found[slot] = value
-            elif value is not None and (value := text(value)) is not None:
+            elif value.__class__ is int or (value := scalar(value)) is not None:
                 found[slot] = value
+        peer, method, target, request, uri, query, status, size = found
+        host = None
+        if target.__class__ is not str or target[0] != "/":
+            logged = method
+            method, target, host = _request(target, request, uri, query, plan.requested)
+            method = logged or method
+        if plan.time is None:
+            raise Unreadable("no_time")
+        index, name = plan.time
+        try:
+            time_ms = parse_time(objects[index][name])
+        except Unreadable:
+            time_ms = first_time([objects[index][name] for index, name in plan.times])
+        parsed = Parsed(
+            time_ms,
+            "" if peer is None else str(peer),
+            "" if method is None else str(method).upper(),
+            target,
+            status if status.__class__ is int and 0 <= status < 1000 else status_of(status),
+            size if size.__class__ is int and size >= 0 else size_of(size),
+        )
+        self.fill(parsed, plan, objects)
+        if host is not None:
+            parsed.host = host
+        if peer is None and parsed.forwarded is None:
+            raise Unreadable("no_address")
+        return parsed
+
+    @staticmethod
+    def fill(parsed: Parsed, plan: Plan, objects: list[Record]) -> None:
+        """Put a record's texts, and what has its own way of being read, into a line."""
+        for field, index, name in plan.texts:
+            value = objects[index][name]
+            if value.__class__ is str:
+                if value and value != "-":
+                    setattr(parsed, field, value)
+            elif value is not None and (value := text(value)) is not None:
+                setattr(parsed, field, value)
         if plan.credential:
-            found[LOGS_PRINCIPAL] = True
+            parsed.logs_principal = True
         for put, index, name in plan.extra:
-            put(found, objects[index][name])
+            put(parsed, objects[index][name])
         if plan.vouched:
-            found[LOGS_PRINCIPAL] = True
-        if found[PRINCIPAL] is not None:
+            parsed.logs_principal = True
+        if parsed.principal is not None:
             # Somebody vouches for who it was: what else was said of it does not count.
-            found[ASSERTED], found[BASIC_USER] = None, False
+            parsed.asserted = None
+            parsed.basic_user = False
 
     def is_highest(self, path: str, field: str) -> bool:
         """Whether no other name comes before this one for its field."""
@@ -279,16 +268,16 @@ class RecordReader:
         plan.vouched = plan.vouched or self._principal_logged
 
     def _plan_field(self, plan: Plan, field: str, index: int, name: str) -> None:
-        if field in {"asserted", "remote_user"} and self.is_trusted:
+        if field in {"asserted", "remote_user"} and self.is_trusted and not self._principal_logged:
             field = "principal"
             plan.vouched = True
         if field == "time_ms":
             plan.times.append((index, name))
-        elif field in _NUMBERS:
-            plan.numbers.append((_SLOTS[field], index, name))
-        elif field in _TEXTS:
-            plan.texts.append((_SLOTS[field], index, name))
+        elif field in CORE:
+            plan.core.append((CORE.index(field), index, name))
             plan.requested = plan.requested or field in {"target", "request", "uri"}
+        elif field in _TEXTS:
+            plan.texts.append((field, index, name))
         elif field == "place":
             plan.vouched = True
         else:
@@ -301,75 +290,73 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0", "HTTP/3"})
 
 
-def _put_target(found: list[Any], *, requested: bool) -> None:
-    """Put target, method and host together from what there is of a request."""
-    method = target = host = None
-    if (absolute := found[TARGET]) is not None:
-        target, host = split_url(absolute)
-    elif (request := found[REQUEST]) is not None:
-        method, target, host = _request(request)
-    elif (uri := found[URI]) is not None:
-        target, host = split_url(uri)
-        if (query := found[QUERY]) is not None and "?" not in target:
-            target = f"{target}?{query.removeprefix('?')}"
-    elif requested:
+def _request(
+    target: Any, request: Any, uri: Any, query: Any, requested: bool
+) -> tuple[str | None, str, str | None]:
+    """(method, target, host) put together from what there is of a request."""
+    if target is not None:
+        return (None, *split_url(str(target)))
+    if request is not None:
+        return _split(str(request))
+    if uri is not None:
+        target, host = split_url(str(uri))
+        if query is not None and "?" not in target:
+            target = f"{target}?{str(query).removeprefix('?')}"
+        return None, target, host
+    if requested:
         # A request that was none (400) has an empty one.
-        target = ""
-    else:
-        raise Unreadable("no_request")
-    found[TARGET] = target
-    found[METHOD] = found[METHOD] or method
-    found[HOST] = host or found[HOST]
+        return None, "", None
+    raise Unreadable("no_request")
 
 
-def _request(line: str) -> tuple[str, str, str | None]:
+def _split(line: str) -> tuple[str, str, str | None]:
     method, _, rest = line.partition(" ")
     target, _, protocol = rest.rpartition(" ")
     if target[:1] == "/" and protocol in _PROTOCOLS and method in _METHODS and " " not in target:
         return method, target, None
-    if line[:1] == "/" and " " not in line:
+    if line[0] == "/" and " " not in line:
         return "", line, None
     return split_request(line, escaped=False)
 
 
-def _put_forwarded(found: list[Any], value: Any) -> None:
+def _put_forwarded(parsed: Parsed, value: Any) -> None:
     if (chain := joined(value, ", ")) is not None:
-        found[FORWARDED] = chain
+        parsed.forwarded = chain
 
 
-def _put_cookie(found: list[Any], value: Any) -> None:
-    if found[SESSION] is None and (header := joined(value, "; ")) is not None:
-        found[SESSION] = session_cookie(header)
+def _put_cookie(parsed: Parsed, value: Any) -> None:
+    if parsed.session is None and (header := joined(value, "; ")) is not None:
+        parsed.session = session_cookie(header)
 
 
-def _put_authorization(found: list[Any], value: Any) -> None:
+def _put_authorization(parsed: Parsed, value: Any) -> None:
     if (credential := text(value)) is None:
         return
     if len(credential) < 40 and _REDACTED.fullmatch(credential):
         # There was a credential, but not to be read here: neither known nor anonymous.
-        found[LOGS_PRINCIPAL] = False
+        parsed.logs_principal = False
     else:
-        found[AUTHORIZATION] = credential
+        parsed.authorization = credential
 
 
-def _put_remote_user(found: list[Any], value: Any) -> None:
-    if found[ASSERTED] is None and (name := text(value)) is not None:
-        found[ASSERTED] = name
-        found[BASIC_USER] = True
+def _put_remote_user(parsed: Parsed, value: Any) -> None:
+    if parsed.asserted is None and (name := text(value)) is not None:
+        parsed.asserted = name
+        parsed.basic_user = True
 
 
-def _put_owners(found: list[Any], value: Any) -> None:
+def _put_owners(parsed: Parsed, value: Any) -> None:
     items = value if value.__class__ is list else [value]
     texts = [item for each in items if (item := text(each)) is not None]
     owners = tuple(part for item in texts for raw in item.split(",") if (part := raw.strip()))
     if owners:
-        found[OWNERS] = owners
+        parsed.owners = owners
 
 
 def _internal(header: str) -> _Put:
-    def put(found: list[Any], value: Any) -> None:
-        if text(value) is not None and header not in found[INTERNAL]:
-            found[INTERNAL] = (*found[INTERNAL], header)
+    def put(parsed: Parsed, value: Any) -> None:
+        if text(value) is not None and header not in parsed.internal:
+            parsed.internal = (*parsed.internal, header)
 
     return put
 

@@ -12,23 +12,7 @@ import orjson
 
 from intake.formats._base import Parser, share
 from intake.formats._names import path_of
-from intake.formats._record import (
-    BLANK,
-    BYTES,
-    METHOD,
-    PEER,
-    PRINCIPAL,
-    QUERY,
-    REQUEST,
-    SESSION,
-    STATUS,
-    TARGET,
-    URI,
-    USER_AGENT,
-    Plan,
-    Record,
-    RecordReader,
-)
+from intake.formats._record import CORE, Plan, Record, RecordReader
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -76,10 +60,8 @@ _HIGHEST = (
 )
 """What the straight path reads: nothing else may come before these."""
 _STRAIGHT = frozenset({"http", "url", "user", "user_agent", "session", "source", "client"})
-_OUTRANKED = frozenset({PEER, METHOD, URI, STATUS, BYTES})
-_UNUSUAL = frozenset({TARGET, REQUEST, QUERY})
+_UNUSUAL = frozenset({"target", "request", "query"})
 _NESTED = frozenset({"http.request", "http.response", "http.request.headers"})
-_EMPTY = BLANK[:REQUEST]
 _ODD = (ValueError, LookupError, TypeError, AttributeError)
 _NO_HEADERS: Record = {}
 _PLACES = ("", "http.", "http.request.", "http.request.headers.", "url.")
@@ -90,14 +72,20 @@ _URL = _PLACES.index("url.")
 class _Branch:
     """Records with these names: which objects to check, and what each shape of them needs."""
 
-    __slots__ = ("agent", "others", "session", "shapes", "user")
+    __slots__ = ("agent", "others", "outranked", "session", "shapes", "user")
 
     def __init__(self, names: tuple[str, ...], others: list[str]) -> None:
         self.user = "user" in names
         self.agent = "user_agent" in names
         self.session = "session" in names
+        read = {"principal": self.user, "user_agent": self.agent, "session": self.session}
+        self.outranked = {field for field, is_read in read.items() if is_read}
         self.others = others
-        self.shapes: dict[_Shape, Plan | None] = {}
+        self.shapes: dict[_Shape, Plan] = {}
+
+
+_NEW, _LONG = _Branch((), []), _Branch((), [])
+_LONG_PLAN = Plan([], [])
 
 
 class EcsReader(RecordReader):
@@ -105,7 +93,7 @@ class EcsReader(RecordReader):
 
     def __init__(self, settings: IntakeSettings) -> None:
         super().__init__(settings, _NAMES, wrappers=False)
-        self._branches: dict[tuple[str, ...], _Branch | None] = {}
+        self._branches: dict[tuple[str, ...], _Branch] = {}
 
     def forget(self) -> None:
         """See `RecordReader.forget`."""
@@ -124,8 +112,9 @@ class EcsReader(RecordReader):
             try:
                 record = loads(line)
                 names = tuple(record)
-                branch = branches[names] if names in branches else learn_names(names)
-                if branch is None:
+                if (branch := branches.get(names, _NEW)) is _NEW:
+                    branch = learn_names(names)
+                if branch is _LONG:
                     return long_way(line)
                 http, url = record["http"], record["url"]
                 request, response = http["request"], http["response"]
@@ -135,13 +124,13 @@ class EcsReader(RecordReader):
                 if branch.others:
                     objects += [record[name] for name in branch.others]
                     shape += tuple([tuple(it) for it in objects[len(_PLACES) :]])
-                shapes = branch.shapes
-                plan = shapes[shape] if shape in shapes else learn_shape(branch, names, shape)
+                if (plan := branch.shapes.get(shape)) is None:
+                    plan = learn_shape(branch, names, shape)
                 time_ms = parse_time(record["@timestamp"])
                 peer, method, target = record["source"]["ip"], request["method"], url["path"]
                 status, size = response["status_code"], response["body"]["bytes"]
                 if (
-                    plan is None
+                    plan is _LONG_PLAN
                     or peer.__class__ is not str or len(peer) < 2
                     or target.__class__ is not str or target[0] != "/"
                     or status.__class__ is not int or not 0 <= status < 1000
@@ -152,74 +141,66 @@ class EcsReader(RecordReader):
                     if "?" in target or query == "-":
                         return long_way(line)
                     target = f"{target}?{query.removeprefix('?')}"
-                found = _EMPTY.copy()
-                found[:6] = time_ms, peer, method.upper(), target, status, size
+                parsed = Parsed(time_ms, peer, method.upper(), target, status, size)
                 if branch.user:
                     user = record["user"]
                     principal = user["id"]
                     if principal.__class__ is str and principal and principal != "-":
-                        found[PRINCIPAL] = principal
+                        parsed.principal = principal
                     elif principal is not None or len(user) > 1 or trusted:
                         return long_way(line)
                 if branch.agent:
-                    agent = found[USER_AGENT] = record["user_agent"]["original"]
+                    agent = parsed.user_agent = record["user_agent"]["original"]
                     if agent.__class__ is not str or len(agent) < 2:
                         return long_way(line)
                 if branch.session:
-                    session = found[SESSION] = record["session"]["id"]
+                    session = parsed.session = record["session"]["id"]
                     if session.__class__ is not str or len(session) < 2:
                         return long_way(line)
-                fill(found, plan, objects)
-                return Parsed(*found)
+                fill(parsed, plan, objects)
             except _ODD:
                 # Another nesting, other types: what it is, the long way finds out.
                 return long_way(line)
+            return parsed
 
         return parse
 
-    def _learn_names(self, names: tuple[str, ...]) -> _Branch | None:
-        """Whether records with these names may go straight; kept either way."""
-        others: list[str] = []
-        usual = [name for name in names if path_of(name) == "timestamp"] == ["@timestamp"]
-        for name in names:
-            path = path_of(name)
-            if name not in _STRAIGHT and self.opens(path):
-                if path in _STRAIGHT or path == "useragent":
-                    usual = False
-                others.append(name)
-        branch = _Branch(names, others) if usual else None
+    def _learn_names(self, names: tuple[str, ...]) -> _Branch:
+        """What records with these names need, kept; `_LONG` if they cannot go straight."""
+        opened = [name for name in names if self.opens(path_of(name))]
+        others = [name for name in opened if name not in _STRAIGHT]
+        times = [name for name in names if path_of(name) == "timestamp"]
+        straight = {path_of(name) for name in _STRAIGHT}
+        usual = times == ["@timestamp"] and not straight & {path_of(name) for name in others}
+        branch = _Branch(names, others) if usual else _LONG
         if self.keep(names):
             self._branches[names] = branch
         return branch
 
-    def _learn_shape(self, branch: _Branch, names: tuple[str, ...], shape: _Shape) -> Plan | None:
-        """What objects of this shape need beyond what is read straight; None: the long way."""
+    def _learn_shape(self, branch: _Branch, names: tuple[str, ...], shape: _Shape) -> Plan:
+        """What objects of this shape need beyond what is read straight, kept; else `_LONG_PLAN`."""
         places = [*_PLACES, *(path_of(name) + "." for name in branch.others)]
         objects = [
             (inside, 0, inner) for inside, inner in zip(places, (names, *shape), strict=True)
         ]
-        nested = [
+        plan = self.plan(objects, [])
+        outranked = branch.outranked
+        plan.texts = [item for item in plan.texts if item[0] not in outranked]
+        nested = {
             inside + name
             for inside, _, inner in objects[1:]
             for name in inner
             if self.opens(inside + path_of(name))
-        ]
-        plan = self.plan(objects, [])
-        outranked = set(_OUTRANKED)
-        outranked |= {USER_AGENT} if branch.agent else set()
-        outranked |= {SESSION} if branch.session else set()
-        outranked |= {PRINCIPAL} if branch.user else set()
-        plan.texts = [
-            (slot, index, name)
-            for slot, index, name in plan.texts
-            if slot not in outranked and (slot, index) != (QUERY, _URL)
-        ]
-        plan.numbers.clear()
-        usual = not set(nested) - _NESTED and not any(slot in _UNUSUAL for slot, _, _ in plan.texts)
-        found = plan if usual else None
+        }
+        unusual = any(
+            CORE[slot] in _UNUSUAL and (index, name) != (_URL, "query")
+            for slot, index, name in plan.core
+        )
+        if unusual or nested - _NESTED:
+            plan = _LONG_PLAN
         if self.keep(tuple(name for inner in shape for name in inner)):
-            branch.shapes[shape] = found
-        return found
+            branch.shapes[shape] = plan
+        return plan
 
 
 class Ecs:
