@@ -182,6 +182,7 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path) -> Loaded:
     settings = _with_paths_from(settings, file.parent)
     problems += _rule_problems(document, warnings)
     problems += _block_problems(settings, document)
+    warnings += _idle(settings, document)
     if problems:
         # In the order of the file: people fix from top to bottom.
         raise ConfigError([text for _, text in sorted(problems, key=lambda item: item[0])])
@@ -251,6 +252,25 @@ def _rule_problems(document: Document, warnings: list[str]) -> _Problems:
             elif section == ("detect",) and isinstance(values, dict):
                 _validated(here[rule], values, place, document, problems)
     return problems
+
+
+def _idle(settings: Settings, document: Document) -> Iterator[str]:
+    """What is understood and has no effect yet: silence would look like protection."""
+    found: list[tuple[Place, str]] = []
+    if settings.intake.jwt.jwks is not None:
+        found.append((("intake", "jwt", "jwks"), "tokens are not verified: they stay unverified"))
+    found += [
+        (("intake", "ownership", number), f"objects of {source.route} stay undetermined")
+        for number, source in enumerate(settings.intake.ownership)
+        if source.file is None
+    ]
+    found += [
+        ((name,), "everything runs and stays on this machine")
+        for name in ("kafka", "elasticsearch")
+        if getattr(settings, name) is not None
+    ]
+    for place, text in found:
+        yield document.problem(place, f"no effect in this version; {text}")[1]
 
 
 def _block_problems(settings: Settings, document: Document) -> _Problems:
