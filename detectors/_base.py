@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from detectors._state import (
     DAY_S,
     EPISODE_GAP_S,
-    LATENESS_S,
     KeyState,
     Sighting,
     Tally,
@@ -51,7 +50,7 @@ class WindowSettings(DetectorSettings):
     """The names that every detector shares; each gives its own defaults."""
 
     limit: int = Field(default=1, ge=1)
-    window: Seconds = Field(default=float(DAY_S), ge=LATENESS_S, le=30 * DAY_S)
+    window: Seconds = Field(default=float(DAY_S), ge=1, le=30 * DAY_S)
 
 
 class Level(NamedTuple):

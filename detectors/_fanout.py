@@ -6,7 +6,7 @@ out; what lies over a minute back is settled and may be compared, what is newer 
 """
 
 import re
-from itertools import islice
+from collections.abc import Iterator
 
 import msgspec
 
@@ -58,23 +58,32 @@ class Fan(Tally):
 
         Lets go of what is out of every window, and of the longest unseen where there is too much.
         """
-        old = self.groups.pop(name, {})
-        group = self.groups[name] = dict(old)
-        known = group.pop(fresh.target, ()) if repeats else group.get(fresh.target, ())
-        if repeats:
-            group[fresh.target] = remember(known, fresh, self.last_s - LATENESS_S)
+        old = self.groups.pop(name, None)
+        group: Group
+        if old is None:
+            group = {fresh.target: (fresh,)}
+            self.held += 1
         else:
-            group[fresh.target] = first_two(known, fresh)
-        self.held += len(group[fresh.target]) - len(known)
-        since_s = self.last_s - window_s - LATENESS_S - 1
-        for target in list(islice(group, 2)) if len(group) > 1 else ():
-            if group[target][-1].second < since_s or len(group) > MAX_GROUP:
-                self.held -= len(group.pop(target))
-        for other in list(islice(self.groups, 2)) if len(self.groups) > 1 else ():
-            newest_s = next(reversed(self.groups[other].values()))[-1].second
+            group = old.copy()
+            known = group.pop(fresh.target, ()) if repeats else group.get(fresh.target, ())
+            if repeats:
+                group[fresh.target] = remember(known, fresh, self.last_s - LATENESS_S)
+            else:
+                group[fresh.target] = first_two(known, fresh)
+            self.held += len(group[fresh.target]) - len(known)
+        self.groups[name] = group
+        since_ms = (self.last_s - window_s - LATENESS_S - 1) * 1000
+        while len(group) > 1:
+            oldest = next(iter(group))
+            if len(group) <= MAX_GROUP and group[oldest][-1].time_ms >= since_ms:
+                break
+            self.held -= len(group.pop(oldest))
+        while len(self.groups) > 1:
+            other = next(iter(self.groups))
             full = len(self.groups) > MAX_GROUPS or self.held > MAX_HELD
-            if other != name and (full or newest_s < since_s):
-                self.held -= sum(map(len, self.groups.pop(other).values()))
+            if not full and next(reversed(self.groups[other].values()))[-1].time_ms >= since_ms:
+                break
+            self.held -= sum(map(len, self.groups.pop(other).values()))
         return group
 
     def unseen(self, group: Group, name: str, window: tuple[float, int]) -> list[Sighting]:
@@ -97,17 +106,27 @@ class Fan(Tally):
 
 def first_two(known: tuple[Sighting, ...], fresh: Sighting) -> tuple[Sighting, ...]:
     """`known` with `fresh`, by time; of like ones (answered or not) the earliest two seconds."""
-    if not known:
-        return (fresh,)
     like = [s for s in known if s.kinds == fresh.kinds]
     if any(s.second == fresh.second for s in like):
         return known
     return tuple(sorted({*known, fresh} - {*sorted((*like, fresh))[2:]}))
 
 
-def walk(
+def crossings(
+    state: Fan, group: Group, added: list[Sighting], window: tuple[float, int], limit: int
+) -> Iterator[tuple[str, list[Sighting]]]:
+    """The ways in which a client goes through ids in a window: (feature, deciding sightings)."""
+    if found := burst(state, group, window, limit):
+        yield "burst", found
+    for fresh in added:
+        if state.unseen(group, fresh.target, window):
+            for found in walks(state, group, fresh, window, limit):
+                yield "sequence", found
+
+
+def walks(
     state: Fan, group: Group, fresh: Sighting, window: tuple[float, int], limit: int
-) -> list[Sighting]:
+) -> Iterator[list[Sighting]]:
     """The ids around `fresh` that were asked for one after the other with one small stride.
 
     Each comes up to half a minute after the one before. Twelve ids of a crowd stand in such an
@@ -115,23 +134,22 @@ def walk(
     since one may ask for a whole page of neighbours.
     """
     if not (match := _NUMBER.fullmatch(fresh.target)):
-        return []
+        return
     before, digits, after = match[1], match[2], match[3]
     start, width = int(digits), len(digits)
+
+    def named(number: int) -> str:
+        text = str(number)
+        name = before + text + after
+        return name if name in group else before + text.zfill(width) + after
 
     def steps(stride: int, earliest_s: int, latest_s: int) -> list[Sighting]:
         found: list[Sighting] = []
         number, reached = start + stride, [fresh]
         while number >= 0 and len(found) < limit:
-            text = str(number)
-            name = before + text + after
-            if name not in group and len(text) < width:
-                name = before + text.zfill(width) + after
-            if name not in group:
-                break
             reached = [
                 s
-                for s in state.unseen(group, name, window)
+                for s in state.unseen(group, named(number), window)
                 if any(earliest_s <= s.second - r.second <= latest_s for r in reached)
             ]
             if not reached:
@@ -140,12 +158,14 @@ def walk(
             number += stride
         return found
 
+    beside = {n - start for n in range(max(0, start - 10), start + 11) if named(n) in group}
     for stride in STRIDES:
+        if stride not in beside and -stride not in beside:
+            continue
         ahead = steps(stride, -JUMBLE_S, STEP_S)
         found = [*steps(-stride, -STEP_S, JUMBLE_S), fresh, *ahead]
         if len(found) >= limit and len({s.event for s in found}) >= min(3, limit):
-            return sorted(found)
-    return []
+            yield sorted(found)
 
 
 def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> list[Sighting]:
@@ -154,18 +174,17 @@ def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> li
     An address known for a quarter of an hour: the limit at under 2 s an id. One just met may be
     an office at the beginning of the log: three times the limit at 4 a second.
     """
-    from_s, end_s = window
+    end_s = window[1]
     known = end_s - state.born_s >= QUIET_S
     count, span_s = (limit, 2 * (limit - 1)) if known else (3 * limit, limit * 3 // 4)
     if len(group) < count or not state.quiet(end_s, limit):
         return []
-    recent = (max(from_s, end_s - span_s), end_s)
     found = []
     for name in reversed(group):
         if group[name][0].second < end_s - span_s - LATENESS_S:
             break
-        if seen := state.unseen(group, name, window):
-            found += [s for s in seen if s.second >= recent[0]][:1]
+        seen = state.unseen(group, name, window)
+        found += [s for s in seen if s.second >= end_s - span_s][:1]
     if len(found) < count or len({s.event for s in found}) < count:
         return []
     return sorted(found)

@@ -19,7 +19,10 @@ LATENESS_S = 60
 """How far an event may lag behind the newest one and still count; intake flags the others late."""
 EPISODE_GAP_S = 3600
 DAY_S = 86_400
-LIVE_KEYS = 4096
+LIVE_KEYS = 64
+"""Keys held as objects: few, because the garbage collector walks them and bytes cost it nothing."""
+SWEEP_KEYS = 4096
+"""Look for idle keys each time that so many have been at work."""
 HISTORY = 128
 """Sightings of one target: two minutes' worth of one route, at one a second."""
 
@@ -203,6 +206,7 @@ class KeyedState(Generic[S]):
         self._rest: dict[str, bytes] = {}
         self._live: dict[str, S] = {}
         self._dirty: dict[str, None] = {}
+        self._settled = 0
         self.evicted = 0
         """Keys dropped because there were too many."""
         self.expired = 0
@@ -240,11 +244,16 @@ class KeyedState(Generic[S]):
             return
         # The oldest of those just at work, so that one line from the future expires nothing.
         now_s = min(state.last_s for state in self._live.values())
-        turns = 2 * len(self._live) + 64
         for key, state in self._live.items():
             self._rest.pop(key, None)
             self._rest[key] = self._encoder.encode(state)
+        self._settled += len(self._live)
         self._live.clear()
+        if self._settled >= SWEEP_KEYS or len(self._rest) > self._max_keys:
+            self._sweep(now_s, 2 * self._settled)
+            self._settled = 0
+
+    def _sweep(self, now_s: int, turns: int) -> None:
         for key in list(islice(self._rest, turns)):
             state = self._read(self._rest[key])
             if now_s - state.last_s > self._retention_s:

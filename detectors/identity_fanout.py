@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import msgspec
+from pydantic import Field
 
 from detectors._base import Detector, Level, WindowSettings, deciding
-from detectors._fanout import ANSWERED, Fan, burst, walk
-from detectors._state import Sighting, ends
+from detectors._fanout import ANSWERED, Fan, Group, crossings
+from detectors._state import LATENESS_S, Sighting, ends
 from records.durations import Seconds
 from records.event import Actor, Signal
 from records.finding import Explain, Finding
@@ -51,10 +52,10 @@ class IdentityFanout(Detector[Fan]):
 
         limit: int = 10
         window: Seconds = 300.0
-        proven_limit: int | None = None
-        hour_limit: int | None = None
-        critical_limit: int | None = None
-        novel_limit: int | None = None
+        proven_limit: int | None = Field(default=None, ge=1)
+        hour_limit: int | None = Field(default=None, ge=1)
+        critical_limit: int | None = Field(default=None, ge=1)
+        novel_limit: int | None = Field(default=None, ge=1)
 
     settings: Settings
 
@@ -63,6 +64,7 @@ class IdentityFanout(Detector[Fan]):
         super().__init__(settings)
         limit, window_s = settings.limit, settings.window
         hour_s, did = max(3600.0, window_s), "reached for data of"
+        self.novel_window_s = max(window_s, float(LATENESS_S))
         self.proven_limit = settings.proven_limit or max(1, limit // 2)
         self.novel_limit = settings.novel_limit or max(2, limit * 6 // 5)
         critical = settings.critical_limit or limit * 3
@@ -88,19 +90,17 @@ class IdentityFanout(Detector[Fan]):
 
     def observe(self, key: str, signal: Signal, state: Fan) -> Iterator[Finding]:
         """Each of the three ways; the first to hold is the one that is emitted."""
-        actor = Actor("ip", key)
-        if state.born_s < 0 or signal.time_ms // 1000 < state.born_s:
-            state.born_s = signal.time_ms // 1000
-        if signal.verdict == "foreign":
-            yield from self._foreign(actor, signal, state)
-        if (
-            signal.session
-            and signal.claimed
-            and (signal.basis == "claimed" or signal.verdict == "undetermined")
-        ):
-            yield from self._claims(actor, signal, state)
-        if signal.verdict == "undetermined" and signal.status not in NOT_ASKED:
-            yield from self._novel(actor, signal, state)
+        second, verdict = signal.time_ms // 1000, signal.verdict
+        if state.born_s < 0 or second < state.born_s:
+            state.born_s = second
+        if verdict == "foreign":
+            yield from self._foreign(Actor("ip", key), signal, state)
+        if signal.session and signal.claimed:
+            yield from self._claims(Actor("ip", key), signal, state)
+        if verdict == "undetermined" and not signal.cross_site and signal.status not in NOT_ASKED:
+            added, group = self._meet(signal, state)
+            if len(group) >= self.novel_limit:
+                yield from self._crossed(Actor("ip", key), added, group, state)
 
     def _foreign(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
         second = signal.time_ms // 1000
@@ -126,51 +126,58 @@ class IdentityFanout(Detector[Fan]):
         if len(group) >= limit and (
             found := deciding(group.values(), level, fresh.second, state.last_s)
         ):
-            yield from self._emit(actor, level, found, state, {"sessions": 1})
+            yield from self._emit(actor, level, fresh.second, found, state, {"sessions": 1})
 
-    def _novel(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
-        second, window_s, limit = signal.time_ms // 1000, self.settings.window, self.novel_limit
-        kinds = ANY | ANSWERED if signal.outcome in SUCCEEDED else ANY
-        # A claim that stands in for the principal changes with each id: it is no client.
-        principal = signal.principal if signal.principal != signal.claimed else ""
-        client = signal.session or principal or signal.fingerprint
-        added, group = [], {}
+    def _meet(self, signal: Signal, state: Fan) -> tuple[list[Sighting], Group]:
+        """Adds the ids that this address did not know; returns them and all of that client's."""
+        second, window_s = signal.time_ms // 1000, self.novel_window_s
+        added: list[Sighting] = []
+        group: Group = {}
         for target in signal.targets[:BATCH] or (signal.claimed,):
             if state.meet(target, second, window_s):
-                added.append(Sighting.of(signal, target, kinds, discounted=signal.cross_site))
+                kinds = ANY | ANSWERED if signal.outcome in SUCCEEDED else ANY
+                # A claim that stands in for the principal changes with each id: it is no client.
+                principal = signal.principal if signal.principal != signal.claimed else ""
+                client = signal.session or principal or signal.fingerprint
+                added.append(Sighting.of(signal, target, kinds, discounted=False))
                 group = state.join(f"{client} {signal.route}", added[-1], window_s, repeats=False)
-        if len(group) < limit:
-            return
+        return added, group
+
+    def _crossed(
+        self, actor: Actor, added: list[Sighting], group: Group, state: Fan
+    ) -> Iterator[Finding]:
+        second, window_s = added[0].second, self.novel_window_s
         seen = (sighting for history in group.values() for sighting in history)
         for end_s in ends(second, state.last_s, seen):
             window = (end_s - window_s, end_s)
-            found, how = burst(state, group, window, limit), "burst"
-            for fresh in added if not found else ():
-                if found := walk(state, group, fresh, window, limit):
-                    how = "sequence"
-                    break
-            if sum(s.kinds & ANSWERED > 0 for s in found) >= self.proven_limit:
-                yield from self._walked(actor, found, how, state)
-                return
-
-    def _walked(
-        self, actor: Actor, found: list[Sighting], how: str, state: Fan
-    ) -> Iterator[Finding]:
-        did = "walked through" if how == "sequence" else "rushed through"
-        level = Level("high", self.novel_limit, self.settings.window, ANY, did, "user id", NAMELESS)
-        explain: Explain = {
-            "feature": how,
-            "one_route": True,
-            "answered": sum(s.kinds & ANSWERED > 0 for s in found),
-            "address_known_s": found[-1].second - state.born_s,
-        }
-        yield from self._emit(actor, level, found, state, explain)
+            for feature, found in crossings(state, group, added, window, self.novel_limit):
+                answered = sum(
+                    any(t.kinds & ANSWERED for t in state.unseen(group, s.target, window))
+                    for s in found
+                )
+                if answered >= self.proven_limit:
+                    did = "walked through" if feature == "sequence" else "rushed through"
+                    level = Level("high", self.novel_limit, window_s, ANY, did, "user id", NAMELESS)
+                    explain: Explain = {
+                        "feature": feature,
+                        "one_route": True,
+                        "answered": answered,
+                        "address_known_s": end_s - state.born_s,
+                    }
+                    yield from self._emit(actor, level, second, found, state, explain)
+                    return
 
     def _emit(
-        self, actor: Actor, level: Level, found: list[Sighting], state: Fan, explain: Explain
+        self,
+        actor: Actor,
+        level: Level,
+        second: int,
+        found: list[Sighting],
+        state: Fan,
+        explain: Explain,
     ) -> Iterator[Finding]:
         """An unjudged id opens no episode; a client that passes a limit does."""
-        state.enter(found[-1].second)
+        state.enter(second)
         if level.severity not in state.emitted:
             state.emitted = [*state.emitted, level.severity]
             yield self.finding(actor, level, found, state, explain=explain, undetermined=True)
