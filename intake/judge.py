@@ -88,7 +88,11 @@ class Judge:
                 known_error=route.error_bytes is not None and route.error_bytes == size,
                 graphql=route.graphql,
             )
-        judged = self._verdict(line, caller, place, ip, outcome, late=late)
+        if outcome == "ignored":
+            # A preflight addresses nobody's data, whatever its path names.
+            judged = Judged((), (), "", "no_target")
+        else:
+            judged = self._verdict(line, caller, place, ip, outcome, late=late)
         session = caller.session
         if session and caller.provenance not in TRUSTED and judged.targets:
             user = caller.claimed or judged.targets[0]
@@ -172,7 +176,8 @@ class Judge:
             judged.verdict = "undetermined" if caller.claim_only else "own"
         elif not (judged.basis == "ownership" and principal in targets):
             self._compare(judged, caller, place)
-        if judged.verdict == "foreign":
+        # Who may act for others may also do so where ids cannot be compared.
+        if judged.verdict == "foreign" or (judged.verdict == "undetermined" and principal):
             self._allow(judged, line, caller, place, ip)
         return judged
 
@@ -306,7 +311,7 @@ class Judge:
                 judged.out_of_bounds = caller.principal
             elif may.is_delegate(caller.principal):
                 judged.allowed = "delegate"
-            else:
+            elif judged.foreign:
                 left = may.ungranted(caller.principal, judged.foreign, place.path, line.time_ms)
                 if not left:
                     judged.allowed = "grant"

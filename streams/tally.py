@@ -52,7 +52,7 @@ class Tally(msgspec.Struct):
                 route = OTHER_ROUTES  # noqa: PLW2901  the name it is counted under
             by_verdict = self.routes.setdefault(route, {})
             by_verdict[verdict] = by_verdict.get(verdict, 0) + count
-            if allowed:
+            if allowed and verdict == "foreign":
                 by_verdict["allowed"] = by_verdict.get("allowed", 0) + count
             self.provenance[provenance] = self.provenance.get(provenance, 0) + count
         first, last = events[0].time_ms, events[-1].time_ms
