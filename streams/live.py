@@ -6,7 +6,7 @@ any point resumes at exactly the next line: what is not committed did not happen
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from typing import IO
 
 from evidence.history import History
 from evidence.store import EmbeddedStore
+from intake.frames import SourceState
 from records.incident import Action, Receipt
 from responders._base import Responder
 from streams.clock import Clock
@@ -111,8 +112,8 @@ class Live:
     async def follow(self, logs: Sequence[str], *, once: bool) -> None:
         """Read what is there at full speed, then go on following; `once` ends there."""
         pipeline = self._pipeline
-        positions = {state.id: state.position for state in pipeline.sources.values()}
-        self.followers = [Follower(log, pipeline.book, positions) for log in logs]
+        marks = _Marks(pipeline.sources)
+        self.followers = [Follower(log, pipeline.book, marks) for log in logs]
         try:
             async with self._responding():
                 frames = merge([_all(f, once=once) for f in self.followers], pipeline.times)
@@ -200,6 +201,22 @@ class Live:
             self._store.prune(now_ms, LOOKBACK_MS)
         if self._history is not None:
             self._history.prune(now_ms)
+
+
+class _Marks(Mapping[str, int]):
+    """Source id -> where to go on now: a file can move from one followed path to another."""
+
+    def __init__(self, sources: Mapping[str, SourceState]) -> None:
+        self._sources = sources
+
+    def __getitem__(self, source: str) -> int:
+        return self._sources[source].position
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
 
 
 def _all(follower: Follower, *, once: bool) -> Iterator[Frame]:
