@@ -8,6 +8,7 @@ I/O), ValueError (no database, damaged, of a newer version), RuntimeError (misus
 """
 
 import errno
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -75,10 +76,12 @@ class Database:
         # SQLite gives its -wal and -shm the permissions of the database file.
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
         file.chmod(0o600)
-        with _mapped(file, "opening the store"):
+        with _alone(path) as directory, _mapped(file, "opening the store"):
             db = sqlite3.connect(file, timeout=_LOCK_WAIT_MS / 1000, isolation_level=None)
             try:
                 _prepare(db, file, durable=durable)
+                if durable:
+                    os.fsync(directory)
             except BaseException:
                 db.close()
                 raise
@@ -194,6 +197,17 @@ def _mapped(file: Path, doing: str) -> Iterator[None]:
         raise explain(error, file, doing) from error
 
 
+@contextmanager
+def _alone(directory: Path) -> Iterator[int]:
+    """One process at a time prepares a store: SQLite does not wait for one that turns WAL on."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def _version(db: sqlite3.Connection, file: Path) -> int | None:
     """The form of the tables; None for a file without any."""
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
@@ -224,17 +238,10 @@ def _prepare(db: sqlite3.Connection, file: Path, *, durable: bool) -> None:
     if version is not None:
         return
     db.execute("BEGIN IMMEDIATE")
-    if _version(db, file) is None:  # another process may have been first
-        for statement in _statements(TABLES):
-            db.execute(statement)
-        db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
+    for statement in _statements(TABLES):
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
     db.execute("COMMIT")
-    if durable:
-        directory = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ read the segments and nothing else: no other file, no network, no extension, no 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _FETCH_ROWS = 2000
+_ATTEMPTS = 3
 _MEMORY = "1GB"
 
 Rows = list[tuple[Any, ...]]
@@ -62,24 +64,28 @@ def _not_a_glob(path: str) -> str:
     return "".join(f"[{c}]" if c in "[*?" else c for c in path)
 
 
-def _select(db: "duckdb.DuckDBPyConnection", query: str, values: Sequence[Any] = ()) -> list[str]:
-    """Run one SELECT; its column names. The rows are then fetched from `db`.
-
-    Raises:
-        ValueError: it is not one SELECT, or DuckDB refuses it.
-        OSError: a segment cannot be read.
-    """
+@contextmanager
+def _mapped() -> Iterator[None]:
     import duckdb  # noqa: PLC0415
 
     try:
-        statements = db.extract_statements(query)
-        if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
-            raise ValueError(f"searching history: write one SELECT on `events`, not {query!r}")
-        db.execute(statements[0], list(values))
+        yield
     except duckdb.IOException as error:
         raise OSError(f"searching history: {error}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise OSError(f"searching history: ask for less at once: {error}") from error
     except duckdb.Error as error:
         raise ValueError(f"searching history: {error}") from error
+
+
+def _select(db: "duckdb.DuckDBPyConnection", query: str, values: Sequence[Any]) -> list[str]:
+    """Run one SELECT; its column names. The rows are then fetched from `db`."""
+    import duckdb  # noqa: PLC0415
+
+    statements = db.extract_statements(query)
+    if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
+        raise ValueError(f"searching history: write one SELECT on `events`, not {query!r}")
+    db.execute(statements[0], list(values))
     return [column[0] for column in db.description or ()]
 
 
@@ -87,8 +93,8 @@ class Questions(ABC):
     """What a history can be asked."""
 
     @abstractmethod
-    def _connect(self) -> "duckdb.DuckDBPyConnection":
-        """A connection of `connect`, to be closed by who asked."""
+    def _connect(self) -> "tuple[duckdb.DuckDBPyConnection, list[Path]]":
+        """A connection of `connect`, to be closed by who asked, and the files that it reads."""
 
     def search(
         self,
@@ -123,13 +129,9 @@ class Questions(ABC):
             where=where,
             limit=limit,
         )
-        db = self._connect()
-        try:
-            names = _select(db, query, values)
-            for row in _rows_of(db):
-                yield dict(zip(names, row, strict=True))
-        finally:
-            db.close()
+        names, rows = self._ask(query, values)
+        for row in rows:
+            yield dict(zip(names, row, strict=True))
 
     def sql(self, query: str) -> tuple[list[str], Rows]:
         """Column names and rows of one SELECT on the view `events`, which is all that it can read.
@@ -138,11 +140,8 @@ class Questions(ABC):
             ValueError: it is not one SELECT, or is wrong.
             OSError: a segment cannot be read.
         """
-        db = self._connect()
-        try:
-            return _select(db, query), db.fetchall()
-        finally:
-            db.close()
+        names, rows = self._ask(query, [])
+        return names, list(rows)
 
     def counts_by_verdict(self, *, ip: str | None = None) -> dict[str, int]:
         """How many events of each verdict, of one address or of all."""
@@ -150,12 +149,37 @@ class Questions(ABC):
         query = (
             f"SELECT verdict, count(*) FROM events {condition} GROUP BY verdict ORDER BY verdict"  # noqa: S608
         )
-        db = self._connect()
-        try:
-            _select(db, query, values)
-            return dict(_rows_of(db))
-        finally:
-            db.close()
+        return dict(self._ask(query, values)[1])
+
+    def _ask(
+        self, query: str, values: Sequence[Any]
+    ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+        """Column names and rows."""
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            with _mapped():
+                db, files = self._connect()
+            try:
+                with _mapped():
+                    names = _select(db, query, values)
+                    rows = db.fetchmany(_FETCH_ROWS)
+                return names, _rows_of(db, rows)
+            except BaseException:
+                db.close()
+                # The process that writes may just have merged or removed a segment.
+                if not attempts_left or all(file.exists() for file in files):
+                    raise
+        raise AssertionError  # the last attempt returns or raises
+
+
+def _rows_of(db: "duckdb.DuckDBPyConnection", rows: Rows) -> Iterator[tuple[Any, ...]]:
+    """These rows and those behind them; ends the connection."""
+    try:
+        while rows:
+            yield from rows
+            with _mapped():
+                rows = db.fetchmany(_FETCH_ROWS)
+    finally:
+        db.close()
 
 
 def _search_sql(
@@ -197,9 +221,3 @@ def _search_sql(
         sql += " LIMIT ?"
         values.append(limit)
     return sql, values
-
-
-def _rows_of(db: "duckdb.DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:
-    """The rows of the last SELECT, in pieces."""
-    while rows := db.fetchmany(_FETCH_ROWS):
-        yield from rows

@@ -97,7 +97,10 @@ class History(Questions):
         self._lost: Exception | None = None
         # Alone: the segment that the thread is writing.
         self._writer: SegmentWriter | None = None
+        self.problem = ""
+        """Live: why the last segment could not be written, "" if it could."""
         # Live: what the store holds for us.
+        self._cut_at = segment_rows
         self._live = False
         self._uncommitted: list[_Chunk] = []
         self._staged: list[_Chunk] = []
@@ -110,7 +113,7 @@ class History(Questions):
         """Take events as the next rows.
 
         Raises:
-            OSError: an earlier segment could not be written.
+            OSError: alone: an earlier segment could not be written, its rows are lost.
         """
         self._settle(_AHEAD)
         self._columns.add(events)
@@ -134,12 +137,14 @@ class History(Questions):
             if self._thread:
                 self._jobs.append((self._executor().submit(self._finish), []))
         self._settle(0)
+        if self.problem:
+            raise OSError(self.problem)
 
     def buffered(self) -> int:
         """Rows that are in no finished segment as far as this process knows."""
         chunks = (*self._uncommitted, *self._staged, *(c for _, job in self._jobs for c in job))
         writing = self._writer.rows if self._writer else 0
-        return self._columns.rows + sum(chunk.rows for chunk in chunks) + writing
+        return self._columns.rows + _total(chunks) + writing
 
     def close(self) -> None:
         """Write what may be written, and end the thread. Live, staged rows stay in the store."""
@@ -180,14 +185,17 @@ class History(Questions):
                 segment = job.result()
             except Exception as error:
                 failure = OSError(f"writing a segment of history to {self.directory}: {error}")
-                if self._live:
-                    # The store still has the rows: they are tried again with the next ones.
-                    self._staged = [*chunks, *self._staged]
-                else:
+                if not self._live:
                     self._lost = failure
-                raise failure from error
+                    raise failure from error
+                # The store still has the rows: they are tried again, with some more.
+                self.problem = str(failure)
+                self._staged = [*chunks, *self._staged]
+                self._cut_at = _total(self._staged) + self._segment_rows // 4
+                continue
             if segment and chunks:
                 self._written.append(_Written(chunks[-1].id, segment))
+                self.problem, self._cut_at = "", self._segment_rows
 
     # Alone: the thread adds packs to one segment
 
@@ -223,7 +231,7 @@ class History(Questions):
         if self._written:
             store.clear_staged(self._written[-1].upto)
             self._clearing, self._written = self._written, []
-        return sum(chunk.rows for chunk in self._staged)
+        return _total(self._staged)
 
     def load_staged(self, store: Staged) -> None:
         """Search the store's staged rows too; for a process that only reads, before it asks."""
@@ -238,12 +246,12 @@ class History(Questions):
         After a transaction that failed, make a new History and `recover`: this one would take
         its rows as committed.
 
-        Raises:
-            OSError: an earlier segment could not be written; nothing is lost, it is tried again.
+        A segment that cannot be written does not stop it: `problem` says why, the rows stay in
+        the store and are tried again.
         """
         self._settle(_AHEAD)
         self._commit()
-        if sum(chunk.rows for chunk in self._staged) >= self._segment_rows:
+        if _total(self._staged) >= self._cut_at:
             self._cut()
         self._clearing, self._written = self._written, []
         if self._clearing:
@@ -326,7 +334,7 @@ class History(Questions):
 
     # Questions (the rest is in `_query.py`)
 
-    def _connect(self) -> "DuckDBPyConnection":
+    def _connect(self) -> "tuple[DuckDBPyConnection, list[Path]]":
         if not self._live and (self._thread or self._columns.rows):
             self.flush()
         # Rows in memory are collected first: a segment that appears meanwhile hides its own.
@@ -338,7 +346,12 @@ class History(Questions):
         if self._columns.rows:
             packs.append(self._columns.look())
         rest = concatenated(packs)
-        return connect([self.directory / s.name for s in present], rest, self.directory / "spill")
+        files = [self.directory / segment.name for segment in present]
+        return connect(files, rest, self.directory / "spill"), files
+
+
+def _total(chunks: Sequence[_Chunk]) -> int:
+    return sum(chunk.rows for chunk in chunks)
 
 
 def _already(

@@ -175,6 +175,27 @@ def test_failed_segment_is_tried_again(tmp_path, store, make, monkeypatch):
     history.close()
 
 
+def test_full_disk_for_segments_does_not_stop_the_position(tmp_path, store, make, monkeypatch):
+    history = live(tmp_path, store)
+    with monkeypatch.context() as patch:
+        full_disk(patch)
+        for start in range(0, 60, 5):
+            commit(store, history, make.events(start, start + 5))
+            if history._jobs:
+                history._jobs[0][0].exception()
+        assert "No space left" in history.problem
+        assert rows(history) == list(range(60))
+    for start in range(60, 90, 5):
+        commit(store, history, make.events(start, start + 5))
+        assert rows(history) == list(range(start + 5))
+    history.flush()
+    commit(store, history, [])
+    assert history.problem == ""
+    assert list(store.staged_history()) == []
+    history.close()
+    assert rows(History(history.directory)) == list(range(90))
+
+
 def test_segment_that_failed_behind_its_rename_is_not_doubled(tmp_path, store, make, monkeypatch):
     history = live(tmp_path, store)
     commit(store, history, make.events(0, 5))
@@ -272,6 +293,29 @@ def test_prune_keeps_everything_unless_told(tmp_path, make):
     history = History(tmp_path)
     dated(history, make, range(3))
     assert history.prune(2**50) == []
+    history.close()
+
+
+def test_search_survives_a_merge_meanwhile(tmp_path, make, monkeypatch):
+    history = History(tmp_path, segment_rows=10)
+    for n in range(4):
+        history.append([make.event(n)])
+        history.flush()
+    reader = History(tmp_path)
+    connect = History._connect
+
+    def connected_just_before(self):
+        connected = connect(self)
+        history.compact()
+        return connected
+
+    monkeypatch.setattr(History, "_connect", connected_just_before)
+    assert rows(reader) == list(range(4))
+    assert counts(history) == [4]
+    monkeypatch.undo()
+    (tmp_path / names(history)[0]).write_bytes(b"no parquet")
+    with pytest.raises((OSError, ValueError), match="searching history"):
+        rows(reader)
     history.close()
 
 
