@@ -19,9 +19,11 @@ _DECODINGS = 8
 _PARAMETERS = re.compile(r";[^/]*")
 _INDEX = re.compile(r"\[\d*\]$")
 _PLAIN_ID = re.compile(
-    r"(?!es-)([a-z]{1,4}-)\d{1,18}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII
+    r"/([0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<=[a-z]/)(?!es-)[a-z]{1,4}-[0-9]+)"
+    r"(?=/|\Z)"
 )
-"""Ids that are read alike wherever one of them stands, and are written as they are."""
+"""Ids that are read alike wherever one of them stands."""
+_VERSIONS = frozenset({"v1", "v2", "v3"})
 
 
 def canonical_path(path: str) -> str:
@@ -78,32 +80,23 @@ def split_ids(values: Iterable[str]) -> tuple[tuple[str, ...], int]:
     return tuple(sorted(ids)[:MAX_TARGETS]), len(ids) - MAX_TARGETS
 
 
-def number_ids(path: str) -> tuple[str, dict[str, str]] | None:
-    """(shape, ids): the path with its plain ids numbered, and the ids by what stands for them.
+def shape_of(path: str) -> tuple[str, list[str]]:
+    """(the path with 0 for each plain id, those ids): ids of one shape mean the same."""
+    parts = _PLAIN_ID.split(path)
+    return "/0".join(parts[::2]), parts[1::2]
 
-    None where other segments may be ids, or where two layers of meaning stand in one segment.
-    """
-    parts = path.split("/")
-    ids: dict[str, str] = {}
+
+def model_of(shape: str) -> str:
+    """The shape with its ids numbered from 1; "" where other segments may be ids too."""
+    parts = shape.split("/")
+    number = 0
     for at, part in enumerate(parts):
-        if part.isalpha() or not part or part in _VERSIONS:
-            continue
-        if part.isdigit() and part.isascii():
-            stand_in = str(len(ids) + 1)
-            ids[stand_in] = part.lstrip("0") or "0" if part[0] == "0" else part
-        elif match := _PLAIN_ID.fullmatch(part):
-            number = len(ids) + 1
-            prefix: str | None = match[1]
-            stand_in = f"{prefix}{number}" if prefix else f"{_ZEROS}{number:012d}"
-            ids[stand_in] = part
-        else:
-            return None
-        parts[at] = stand_in
-    return "/".join(parts), ids
-
-
-_VERSIONS = frozenset({"v1", "v2", "v3"})
-_ZEROS = "00000000-0000-0000-0000-"
+        if part == "0":
+            number += 1
+            parts[at] = str(number)
+        elif not (part.isalpha() or part == "" or part in _VERSIONS):
+            return ""
+    return "/".join(parts)
 
 
 class Pattern:

@@ -25,6 +25,8 @@ class _Learning(msgspec.Struct):
     complete: dict[str, tuple[int, int]] = msgspec.field(default_factory=dict)
     since_cell: int | None = None
     """First cell in which the field's ids are owners; None while they are not."""
+    oldest: int = 0
+    """No cell is older."""
 
     def voters(self) -> int:
         return len(self.complete) + sum(map(len, self.cells.values()))
@@ -43,7 +45,7 @@ class Promotion:
             return False
         cell = time_ms // CELL_MS
         if learning.since_cell is None:
-            if not any(c <= cell - 2 for c in learning.cells):
+            if learning.oldest > cell - 2:
                 return False
             self._complete(field, learning, cell)
         return learning.since_cell is not None and cell >= learning.since_cell
@@ -64,6 +66,7 @@ class Promotion:
                 # A log whose time jumps to and fro: the oldest cell is the least likely to matter.
                 del learning.cells[min(learning.cells)]
             votes = learning.cells[cell] = {}
+            learning.oldest = min(learning.cells)
         if principal in votes or len(votes) < _MAX_PRINCIPALS:
             mine, total = votes.get(principal, (0, 0))
             votes[principal] = (mine + own, total + 1)
@@ -83,6 +86,7 @@ class Promotion:
                 learning.cells.clear()
                 complete.clear()
                 return
+        learning.oldest = min(learning.cells, default=cell)
 
     def _make_room(self) -> None:
         """Forget the half that fewest people use: paths that one client made up."""

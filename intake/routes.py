@@ -14,8 +14,9 @@ from intake.patterns import (
     Pattern,
     canonical_path,
     compile_route,
-    number_ids,
+    model_of,
     parse_query,
+    shape_of,
     split_ids,
 )  # fmt: skip
 from intake.redact import mask_target
@@ -128,6 +129,7 @@ class Routes:
         self._cache: dict[str, Place] = {}
         self._older: dict[str, Place] = {}
         self._shapes: dict[str, Place] = {}
+        self._queries: dict[str, str] = {}
 
     def place(self, target: str) -> Place:
         """What this request target names."""
@@ -144,12 +146,10 @@ class Routes:
         if not target.startswith("/") and "://" in target:
             target = "/" + target.partition("://")[2].partition("/")[2]
         raw, _, query = target.partition("#")[0].partition("?")
-        if query and not self._reads_query:
-            lowered = query.lower()
-            if not any(mark in lowered for mark in QUERY_MARKS):
-                # Pages, limits and cache busters: all of it is the path's place.
-                plain = self.place(raw)
-                return msgspec.structs.replace(plain, path=mask_target(f"{plain.path}?{query}"))
+        if query and not self._reads_query and QUERY_MARKS.search(query) is None:
+            # Pages, limits and cache busters: all of it is the path's place.
+            plain = self.place(raw)
+            return msgspec.structs.replace(plain, path=f"{plain.path}?{self._masked(query)}")
         path = canonical_path(raw)
         full = mask_target(f"{path}?{query}" if query else path)
         for pattern in self._patterns:
@@ -158,27 +158,39 @@ class Routes:
         place = self._by_shape(full, path) if not query else None
         return self._finished(path, query, place or self._default(full, path, query))
 
+    def _masked(self, query: str) -> str:
+        masked = self._queries.get(query)
+        if masked is None:
+            masked = mask_target(f"/?{query}")[2:]
+            if len(query) <= _CACHED_LENGTH:
+                if len(self._queries) >= _SHAPES:
+                    self._queries.clear()
+                self._queries[query] = masked
+        return masked
+
     def _by_shape(self, full: str, path: str) -> Place | None:
         """The place of a path of words and plain ids, from another of the same shape."""
-        numbered = number_ids(path)
-        if numbered is None:
-            return None
-        shape, ids = numbered
+        shape, ids = shape_of(path)
         model = self._shapes.get(shape)
         if model is None:
+            numbered = model_of(shape)
+            if not numbered or (model := self._default(numbered, numbered, "")).name:
+                return None
             if len(self._shapes) >= _SHAPES:
                 self._shapes.clear()
-            model = self._shapes[shape] = self._default(shape, shape, "")
-        if model.name:
-            return None
+            self._shapes[shape] = model
         owners, candidates, item = model.owners, model.candidates, model.object
         return Place(
             path=full,
             route=model.route,
             ordinary=model.ordinary,
-            owners=(ids[owners[0]],) if owners else (),
-            object=ids[item] if item else "",
-            candidates=tuple([(field, (ids[found[0]],)) for field, found in candidates]),
+            owners=(canonical_id(ids[int(owners[0]) - 1]),) if owners else (),
+            object=canonical_id(ids[int(item) - 1]) if item else "",
+            candidates=tuple(
+                [(field, (canonical_id(ids[int(found[0]) - 1]),)) for field, found in candidates]
+            )
+            if candidates
+            else (),
         )
 
     def _configured(

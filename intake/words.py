@@ -25,8 +25,8 @@ CANDIDATE_QUERY = frozenset(
 )
 """Elsewhere these hold ids of unknown owner, until learned or configured."""
 
-QUERY_MARKS = ("id", "user", "uid", "owner", "member", "customer", "account", "%")
-"""A query without any of these (in lower case) names none of the above."""
+QUERY_MARKS = re.compile("id|user|owner|member|customer|account|%", re.IGNORECASE)
+"""A query without any of these names none of the above."""
 
 _CATEGORIES = {
     "financial": "wallet wallets balance balances transaction transactions payment payments card "
