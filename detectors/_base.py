@@ -11,7 +11,7 @@ Each level that holds is emitted once an episode. A late or ignored event reache
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +37,10 @@ CROSS_SITE_SHARE = 5
 """So many of those weigh as much as one target."""
 
 
+Limit = Annotated[int, Field(ge=1)]
+Window = Annotated[Seconds, Field(ge=1, le=30 * DAY_S)]
+
+
 class DetectorSettings(BaseModel):
     """`detect: {RULE: ...}`. Every detector adds its main limit as `limit` and its `window`."""
 
@@ -49,8 +53,8 @@ class DetectorSettings(BaseModel):
 class WindowSettings(DetectorSettings):
     """The names that every detector shares; each gives its own defaults."""
 
-    limit: int = Field(default=1, ge=1)
-    window: Seconds = Field(default=float(DAY_S), ge=1, le=30 * DAY_S)
+    limit: Limit = 1
+    window: Window = float(DAY_S)
 
 
 class Level(NamedTuple):

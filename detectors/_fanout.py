@@ -19,7 +19,7 @@ STRIDES = [stride for size in range(1, 11) for stride in (size, -size)]
 STEP_S = 30
 JUMBLE_S = 2
 """Workers that walk together overtake one another by about this."""
-MAX_IDS = 512
+MAX_IDS = 2048
 MAX_GROUP = 256
 MAX_GROUPS = 512
 MAX_HELD = 2048

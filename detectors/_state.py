@@ -207,6 +207,7 @@ class KeyedState(Generic[S]):
         self._live: dict[str, S] = {}
         self._dirty: dict[str, None] = {}
         self._settled = 0
+        self._now_s = 0
         self.evicted = 0
         """Keys dropped because there were too many."""
         self.expired = 0
@@ -242,18 +243,23 @@ class KeyedState(Generic[S]):
         """Turns the keys at work into bytes at rest, and enforces the bounds."""
         if not self._live:
             return
-        # The oldest of those just at work, so that one line from the future expires nothing.
-        now_s = min(state.last_s for state in self._live.values())
+        oldest_s = min(state.last_s for state in self._live.values())
+        self._now_s = min(oldest_s, self._now_s) if self._settled else oldest_s
         for key, state in self._live.items():
             self._rest.pop(key, None)
             self._rest[key] = self._encoder.encode(state)
         self._settled += len(self._live)
         self._live.clear()
         if self._settled >= SWEEP_KEYS or len(self._rest) > self._max_keys:
-            self._sweep(now_s, 2 * self._settled)
+            self._sweep(self._now_s, 2 * self._settled)
             self._settled = 0
 
     def _sweep(self, now_s: int, turns: int) -> None:
+        """Drops idle keys and those that are too many; looks at so many, from the longest unseen.
+
+        `now_s` is the oldest of all that were just at work: one line from the future, or a few,
+        make no key look idle.
+        """
         for key in list(islice(self._rest, turns)):
             state = self._read(self._rest[key])
             if now_s - state.last_s > self._retention_s:

@@ -1,7 +1,6 @@
 """Requests for listed canary ids, by actor, in; findings out."""
 
-from detectors._base import Counting, Level, WindowSettings
-from records.durations import Seconds
+from detectors._base import Counting, Level, Limit, Window, WindowSettings
 from records.event import Signal
 from records.kinds import TRUSTED, Key
 
@@ -30,8 +29,8 @@ class Canary(Counting):
     class Settings(WindowSettings):
         """`limit`: distinct canaries that are worth critical; the first is high."""
 
-        limit: int = 2
-        window: Seconds = 86_400.0
+        limit: Limit = 2
+        window: Window = 86_400.0
 
     settings: Settings
 

@@ -1,7 +1,6 @@
 """Successful reads of other users' data, by actor, in; findings out."""
 
-from detectors._base import Counting, Level, WindowSettings
-from records.durations import Seconds
+from detectors._base import Counting, Level, Limit, Window, WindowSettings
 from records.event import Signal
 from records.kinds import Key
 
@@ -32,10 +31,10 @@ class CrossUserRead(Counting):
     class Settings(WindowSettings):
         """`limit`: distinct owners that are worth high; the first is medium."""
 
-        limit: int = 3
-        window: Seconds = 86_400.0
-        critical_limit: int = 10
-        financial_limit: int = 3
+        limit: Limit = 3
+        window: Window = 86_400.0
+        critical_limit: Limit = 10
+        financial_limit: Limit = 3
 
     settings: Settings
 

@@ -1,7 +1,6 @@
 """Successful changes of other users' data, by actor, in; findings out."""
 
-from detectors._base import Counting, Level, WindowSettings
-from records.durations import Seconds
+from detectors._base import Counting, Level, Limit, Window, WindowSettings
 from records.event import Signal
 from records.kinds import Key
 
@@ -32,8 +31,8 @@ class CrossUserWrite(Counting):
     class Settings(WindowSettings):
         """`limit`: distinct owners that are worth critical; the first is high."""
 
-        limit: int = 2
-        window: Seconds = 86_400.0
+        limit: Limit = 2
+        window: Window = 86_400.0
 
     settings: Settings
 

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from detectors._base import OBJECT, Detector, Level, WindowSettings, enough
+from detectors._base import OBJECT, Detector, Level, Limit, Window, WindowSettings, enough
 from detectors._state import Sighting, Tally, distinct, ends
-from records.durations import Seconds
 from records.event import Signal
 from records.finding import Finding
 from records.kinds import Key, Severity
@@ -53,9 +52,9 @@ class DeniedBurst(Detector[Burst]):
     class Settings(WindowSettings):
         """`limit`: distinct targets refused within `window`."""
 
-        limit: int = 8
-        window: Seconds = 300.0
-        success_window: Seconds = 600.0
+        limit: Limit = 8
+        window: Window = 300.0
+        success_window: Window = 600.0
 
     settings: Settings
 

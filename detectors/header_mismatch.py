@@ -1,7 +1,6 @@
 """Signals whose identity header and principal disagree, by actor, in; findings out."""
 
-from detectors._base import Counting, Level, WindowSettings
-from records.durations import Seconds
+from detectors._base import Counting, Level, Limit, Window, WindowSettings
 from records.event import Signal
 from records.kinds import TRUSTED, Key
 
@@ -30,9 +29,9 @@ class HeaderMismatch(Counting):
     class Settings(WindowSettings):
         """`limit`: distinct claimed ids of one vouched-for principal."""
 
-        limit: int = 2
-        window: Seconds = 86_400.0
-        unverified_limit: int = 3
+        limit: Limit = 2
+        window: Window = 86_400.0
+        unverified_limit: Limit = 3
 
     settings: Settings
 

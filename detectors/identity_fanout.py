@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 import msgspec
-from pydantic import Field
 
-from detectors._base import Detector, Level, WindowSettings, deciding
+from detectors._base import Detector, Level, Limit, Window, WindowSettings, deciding
 from detectors._fanout import ANSWERED, Fan, Group, crossings
 from detectors._state import LATENESS_S, Sighting, ends
-from records.durations import Seconds
 from records.event import Actor, Signal
 from records.finding import Explain, Finding
 from records.kinds import Key
@@ -50,12 +48,12 @@ class IdentityFanout(Detector[Fan]):
     class Settings(WindowSettings):
         """`limit`: foreign targets, denied or not, or claims of one session; others follow it."""
 
-        limit: int = 10
-        window: Seconds = 300.0
-        proven_limit: int | None = Field(default=None, ge=1)
-        hour_limit: int | None = Field(default=None, ge=1)
-        critical_limit: int | None = Field(default=None, ge=1)
-        novel_limit: int | None = Field(default=None, ge=1)
+        limit: Limit = 10
+        window: Window = 300.0
+        proven_limit: Limit | None = None
+        hour_limit: Limit | None = None
+        critical_limit: Limit | None = None
+        novel_limit: Limit | None = None
 
     settings: Settings
 

@@ -1,7 +1,6 @@
 """Successful reads of users' data without a credential, by session or address, in; findings out."""
 
-from detectors._base import Counting, Level, WindowSettings
-from records.durations import Seconds
+from detectors._base import Counting, Level, Limit, Window, WindowSettings
 from records.event import Signal
 from records.kinds import Key
 
@@ -32,9 +31,9 @@ class UnauthenticatedRead(Counting):
     class Settings(WindowSettings):
         """`limit`: distinct owners that are worth high."""
 
-        limit: int = 1
-        window: Seconds = 86_400.0
-        critical_limit: int = 10
+        limit: Limit = 1
+        window: Window = 86_400.0
+        critical_limit: Limit = 10
 
     settings: Settings
 

@@ -1,0 +1,159 @@
+from collections.abc import Iterator
+
+import pytest
+
+from detectors._base import Detector, Level
+from detectors._state import Sighting, Tally
+from detectors.engine import Engine, Fault, discover
+from records.event import Signal
+from records.finding import Finding
+from records.kinds import Key
+from tests.detectors._events import at, late, only
+
+RULES = [
+    "canary",
+    "cross_user_read",
+    "cross_user_write",
+    "denied_burst",
+    "header_mismatch",
+    "identity_fanout",
+    "unauthenticated_read",
+]
+READ = at(0).user("a").read("b")
+
+
+class Brittle(Detector[Tally]):
+    """Adds, and breaks on the user "boom" after it has added."""
+
+    id = "brittle"
+    name = "Brittle"
+    key = Key.ACTOR
+    State = Tally
+    window_s = 300.0
+
+    def sees(self, signal: Signal) -> bool:
+        if signal.category == "blind":
+            raise LookupError("cannot see")
+        return signal.verdict == "foreign"
+
+    def observe(self, key: str, signal: Signal, state: Tally) -> Iterator[Finding]:
+        state.enter(signal.time_ms // 1000)
+        (target,) = signal.targets
+        seen = Sighting.of(signal, target, 1, discounted=False)
+        state.add(seen)
+        state.emitted.append("low")
+        yield self.finding(signal.actor, Level("low", 1, 300, 1), [seen], state)
+        if target == "boom":
+            raise ZeroDivisionError("boom")
+
+
+def test_every_rule_is_discovered_under_its_file_name():
+    assert [kind.id for kind in discover()] == RULES
+    assert [kind.__module__ for kind in discover()] == [f"detectors.{rule}" for rule in RULES]
+
+
+def test_every_rule_runs_by_default():
+    assert list(Engine().keys) == RULES
+
+
+def test_a_disabled_rule_is_silent():
+    assert Engine({"cross_user_read": {"enabled": False}}).observe([READ]) == []
+
+
+def test_findings_come_in_the_order_of_their_signals():
+    found = Engine().observe([at(0).user("a").read("b"), at(1).user("c").write("d")])
+    assert [(f.rule, f.severity) for f in found] == [
+        ("cross_user_read", "medium"),
+        ("cross_user_write", "high"),
+    ]
+
+
+WRONG = [
+    ({"cross_user_raed": {}}, "detect: no rule cross_user_raed; rules: canary, cross_user_read"),
+    ({"canary": {"limit": 0}}, "detect.canary.limit: Input should be greater than or equal to 1"),
+    ({"canary": {"limt": 3}}, "detect.canary.limt: Extra inputs are not permitted"),
+    ({"canary": {"window": "x"}}, "detect.canary.window: Value error, 'x' is not a duration"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), WRONG)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(ValueError) as caught:
+        Engine(settings)
+    assert str(caught.value).startswith(message)
+
+
+def test_the_contracts_example_is_accepted():
+    Engine({"identity_fanout": {"limit": 10, "window": "5m", "enabled": True, "mode": "simulate"}})
+
+
+def test_late_and_ignored_signals_reach_nobody_and_are_counted():
+    engine = Engine()
+    ignored = at(0).user("a").read("b", outcome="ignored")
+    assert engine.observe([late(READ), ignored, ignored]) == []
+    assert engine.counters == {
+        "late": 1, "ignored": 2, "evicted": 0, "expired": 0, "unreadable": 0,
+    }  # fmt: skip
+
+
+def test_a_signal_that_a_key_has_left_over_a_minute_behind_is_late_for_it():
+    engine = only("cross_user_read")
+    assert len(engine.observe([at(100).user("a").read("b"), at(40).user("a").read("c")])) == 1
+    assert engine.counters["late"] == 0
+    engine.observe([at(39).user("a").read("d")])
+    assert engine.counters["late"] == 1
+    assert len(engine.observe([at(39).user("other").read("d")])) == 1
+
+
+def test_only_the_rules_of_one_key():
+    signals = [at(i).user("a").read(f"u-{i}") for i in range(5)]
+    by_key = {key: {f.rule for f in Engine().observe(signals, key)} for key in Key}
+    assert by_key == {key: set() for key in Key} | {
+        Key.ACTOR: {"cross_user_read"},
+        Key.ADDRESS: {"identity_fanout"},
+    }
+
+
+def test_a_rule_that_raises_is_fenced_alone_and_its_key_is_as_it_was():
+    signals = [at(i).user("a").read(user) for i, user in enumerate(["b", "boom", "c"])]
+    blind = at(9).user("a").read("d", category="blind")
+    engine = Engine(detectors=[Brittle, *discover()])
+    found = engine.observe([*signals, blind])
+    calm = [f.id for f in Engine().observe([*signals, blind])]
+    assert [f.id for f in found if f.rule != "brittle"] == calm
+    assert [f.users for f in found if f.rule == "brittle"] == [("b",), ("c",)]
+    message = f"judging {blind.event}: LookupError: cannot see"
+    assert engine.faults == {"brittle": Fault(count=2, message=message)}
+    unharmed = Engine(detectors=[Brittle])
+    unharmed.observe([signals[0], signals[2]])
+    mine = [item for item in engine.take_dirty() if item[0] == "brittle"]
+    assert mine == unharmed.take_dirty()
+
+
+def test_state_goes_out_by_space_and_comes_back():
+    signals = [at(i).user("a").read(f"u-{i}") for i in range(3)]
+    first, second = Engine(), Engine()
+    first.observe(signals[:2])
+    taken = first.take_dirty()
+    assert [(space, key) for space, key, _ in taken] == [
+        ("cross_user_read", "principal:a"),
+        ("denied_burst", "principal:a"),
+        ("identity_fanout", "203.0.113.7"),
+    ]
+    second.load([*taken, ("no_such_rule", "k", b"\x90")])
+    assert second.observe(signals[2:]) == first.observe(signals[2:])
+    assert second.keys == first.keys
+
+
+def test_nothing_is_listed_for_a_caller_that_takes_no_snapshots():
+    engine = Engine(tracking=False)
+    engine.observe([READ])
+    assert engine.take_dirty() == []
+
+
+def test_keys_are_bounded_and_evictions_counted():
+    engine = Engine(max_keys=100)
+    engine.observe(at(i / 100).ip(f"192.0.2.{i % 200}").looks(f"{i}") for i in range(400))
+    engine.take_dirty()
+    assert engine.keys["identity_fanout"] == 100
+    assert engine.counters["evicted"] >= 100

@@ -1,0 +1,176 @@
+import random
+
+import pytest
+
+from tests.detectors._events import ADDRESS, at, judged, severities
+
+RULE = "identity_fanout"
+
+
+def reads(count, every_s=1.0, who="a", **facts):
+    return [at(i * every_s).user(who).read(f"u-{i}", **facts) for i in range(count)]
+
+
+def denied(count, every_s=1.0):
+    return [at(i * every_s).user("a").denied(f"u-{i}") for i in range(count)]
+
+
+def claims(count, every_s=1.0, session="s1"):
+    return [at(i * every_s).session(session).claims(f"u-{i * 7 % 100}") for i in range(count)]
+
+
+def walk(count, every_s=1.0, start=1000, stride=1, **facts):
+    return [at(i * every_s).looks(f"{start + i * stride}", **facts) for i in range(count)]
+
+
+def scattered(count, every_s, start_s=0.0):
+    return [at(start_s + i * every_s).looks(f"{i * 7919 % 100_003}") for i in range(count)]
+
+
+def jumbled(count, seed=1):
+    chance = random.Random(seed)
+    order = sorted(range(count), key=lambda i: i + chance.random() * 4)
+    return [at(n / 2).looks(f"{1000 + i}") for n, i in enumerate(order)]
+
+
+FOREIGN = [
+    ("five got in five minutes", reads(5, 75), ["high"]),
+    ("near miss: four got", reads(4), []),
+    ("near miss: five in over five minutes", reads(5, 76), []),
+    ("near miss: one person's data by twenty", [at(i).user(f"a{i}").read("b")
+        for i in range(20)], []),
+    ("ten asked for", denied(10, 33), ["high"]),
+    ("near miss: nine asked for", denied(9), []),
+    ("fifteen asked for in an hour", denied(15, 257), ["high"]),
+    ("near miss: fifteen in over an hour", denied(15, 258), []),
+    ("thirty in an hour", denied(30, 124), ["high", "critical"]),
+    ("near miss of critical: 29", denied(29, 124), ["high"]),
+    ("thirty at once", [at(0).user("a").read(*(f"u-{i}" for i in range(30)))],
+        ["high", "critical"]),
+    ("near miss: twenty-four that another site sent", [at(i).user("a").elsewhere().read(f"u-{i}")
+        for i in range(24)], []),
+    ("ordinary: a thousand who read their own", [at(i / 4).user(f"u-{i}").read(f"u-{i}",
+        verdict="own") for i in range(1000)], []),
+]  # fmt: skip
+
+CLAIMED = [
+    ("ten in one session", claims(10, 33), ["high"]),
+    ("near miss: nine", claims(9), []),
+    ("near miss: ten in over five minutes", claims(10, 34), []),
+    ("ordinary: an office, each with a session", [at(i / 2).session(f"s{i}").claims(f"u-{i}")
+        for i in range(800)], []),
+]  # fmt: skip
+
+NAMELESS = [
+    ("walks up, slowly", walk(12, 27), ["high"]),
+    ("walks down in threes", walk(12, 1, 1000, -3), ["high"]),
+    ("four workers walk together", jumbled(60), ["high"]),
+    ("walks and finds a third of the ids unused", [
+        at(i).looks(f"{1000 + i}", **({"outcome": "denied", "status": 404} if i % 3 else {}))
+        for i in range(18)], ["high"]),
+    ("walks padded ids", [at(i).looks(f"u-{95 + i:04}") for i in range(12)], ["high"]),
+    ("rotates a claim that stands in for the principal", [at(i).user(f"{50 + i}", "asserted")
+        .looks(f"{50 + i}", claimed=f"{50 + i}") for i in range(12)], ["high"]),
+    ("near miss: eleven", walk(11), []),
+    ("near miss: twelve in over five minutes", walk(12, 28), []),
+    ("near miss: a walk that found nothing", walk(40, outcome="denied", status=404), []),
+    ("near miss: expired tokens", walk(40, outcome="denied", status=401), []),
+    ("near miss: one request for a page of neighbours",
+        [at(0).looks(*(f"{n}" for n in range(100, 164)))], []),
+    ("near miss: another site sends the browser", [at(i).elsewhere().looks(f"{1000 + i}")
+        for i in range(40)], []),
+    ("near miss: twelve user agents", [at(i).agent(f"f{i}").looks(f"{1000 + i}")
+        for i in range(12)], []),
+    ("near miss: twelve sessions of one user agent", [at(i).session(f"s{i}").looks(f"{1000 + i}")
+        for i in range(12)], []),
+    ("bursts from an address that was quiet", [at(-1000).looks("5"), *scattered(12, 1.9)],
+        ["high"]),
+    ("near miss: as many a little slower", [at(-1000).looks("5"), *scattered(60, 2.1)], []),
+    ("near miss: from an address just met", scattered(60, 1.9), []),
+    ("bursts at once from an address just met", scattered(36, 0.25), ["high"]),
+    ("near miss: 35 at once from an address just met", scattered(35, 0.25), []),
+    ("near miss: from an address that was busy", [*scattered(30, 60, -2000),
+        *[at(i).looks(f"x{i * i}") for i in range(30)]], []),
+    ("near miss: a batch from an address that was quiet", [at(-1000).looks("5"),
+        at(0).looks(*(f"{i * 7919 % 1003}" for i in range(40)))], []),
+    ("ordinary: twenty pages of one person", [at(i).route(f"/users/{{owner}}/{i}").looks("7")
+        for i in range(20)], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("signals", "expected"),
+    [case[1:] for case in (*FOREIGN, *CLAIMED, *NAMELESS)],
+    ids=[case[0] for case in (*FOREIGN, *CLAIMED, *NAMELESS)],
+)
+def test_levels(signals, expected):
+    assert severities(RULE, signals) == expected
+
+
+@pytest.mark.parametrize("agents", [1, 5, 300])
+@pytest.mark.parametrize(("people", "visits", "hours"), [(800, 3, 3), (800, 3, 1), (2000, 3, 1)])
+@pytest.mark.parametrize("seed", range(2))
+def test_an_office_behind_one_address_is_no_attack(people, visits, hours, agents, seed):
+    chance = random.Random(seed)
+    seats = [(f"{1000 + n}", f"f{chance.randrange(agents)}") for n in range(people)]
+    morning = sorted(
+        (chance.random() * hours * 3600, user, agent) for user, agent in seats * visits
+    )
+    assert severities(RULE, [at(t).agent(agent).looks(user) for t, user, agent in morning]) == []
+
+
+def test_a_walker_in_the_office_is_found_and_the_office_is_not_named():
+    chance = random.Random(4)
+    office = [at(chance.random() * 3600).agent("f1").looks(f"{n}") for n in range(2000, 2800)]
+    walker = [at(1800 + i).agent("f2").looks(f"{i}") for i in range(50, 90)]
+    (finding,) = judged(RULE, sorted(office + walker, key=lambda signal: signal.time_ms))
+    assert finding.fingerprints == ("f2",)
+    assert set(finding.users) <= {f"{n}" for n in range(50, 90)}
+    assert (finding.severity, finding.undetermined, finding.confidence) == ("high", True, 0.6)
+
+
+def test_claims_of_one_session():
+    (finding,) = judged(RULE, [*claims(9, 1, "s2"), *claims(12, 4)])
+    assert finding.message == (
+        f"{ADDRESS} claimed 10 user ids in 36 s over 1 session (limit 10 in 5 min): "
+        "u-0, u-14, u-21, u-28, u-35 and 5 more"
+    )
+    assert [str(member) for member in finding.members] == ["session:s1"]
+    assert (finding.sessions, finding.undetermined, finding.confidence) == (("s1",), True, 0.6)
+
+
+def test_foreign_reads_name_those_behind_the_address():
+    high = judged(RULE, reads(5))[0]
+    assert (high.confidence, high.undetermined, str(high.actor)) == (0.93, False, f"ip:{ADDRESS}")
+    assert [str(member) for member in high.members] == ["principal:a"]
+    assert high.message == (
+        f"{ADDRESS} got data of 5 other users in 4 s (limit 5 in 5 min): u-0, u-1, u-2, u-3, u-4"
+    )
+
+
+def test_many_accounts_with_a_target_each_are_not_sure_enough_to_block():
+    crowd = [at(i).user(f"a{i}").read(f"u-{i}") for i in range(8)]
+    assert [finding.confidence for finding in judged(RULE, crowd)] == [0.7]
+
+
+def test_an_address_that_the_client_wrote_is_marked():
+    signals = [at(i).ip(ADDRESS, trusted=i != 3).user("a").read(f"u-{i}") for i in range(5)]
+    (finding,) = judged(RULE, signals)
+    assert (finding.ips, finding.untrusted_ips) == ((ADDRESS,), (ADDRESS,))
+
+
+def test_ordinary_unjudged_traffic_opens_no_episode():
+    """Else an address that never sleeps would be reported once, for ever."""
+    day = [at(h * 1800).looks("1") for h in range(48)]
+    walks = [at(start + i).looks(f"{500 + start + i}") for start in (0, 40_000) for i in range(12)]
+    found = judged(RULE, sorted(day + walks, key=lambda signal: signal.time_ms))
+    assert [(f.severity, f.episode_ordinal) for f in found] == [("high", 0), ("high", 1)]
+
+
+def test_other_limits_follow_the_limit():
+    assert severities(RULE, reads(4), limit=8) == ["high"]
+    assert severities(RULE, reads(9), limit=20) == []
+    assert severities(RULE, reads(9), limit=20, proven_limit=9) == ["high"]
+    assert severities(RULE, walk(12), limit=20) == []
+    assert severities(RULE, walk(6), limit=5) == ["high"]
+    assert severities(RULE, denied(10, 33), window="4m") == []
