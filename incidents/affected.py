@@ -182,6 +182,14 @@ class Ledger:
             if row.rank >= at_least and user not in excluding
         )
 
+    def reached(self, excluding: frozenset[str] = NOBODY) -> int:
+        """How many people are affected."""
+        count = sum(self._by_rank[REACHED:])
+        for user in excluding:
+            if user in self.rows and self.rows[user].rank >= REACHED:
+                count -= 1
+        return count
+
     def left_out(self, principals: frozenset[str]) -> list[str]:
         """Those of the actor's own principals whose data was reached, sorted."""
         return sorted(p for p in principals if p in self.rows and self.rows[p].rank >= REACHED)

@@ -4,7 +4,7 @@ A broken deployment or a cache that mixes users looks like hundreds of attackers
 for it, the victims are still counted. Entries in, spans out; what to do with them is fold.py's.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -17,6 +17,7 @@ MOST_ACTORS = 20
 MOST_TARGETS = 2
 """An actor who reached more people than this is no bystander. Refused requests reach nobody."""
 KEEP_MS = 3 * WINDOW_MS
+ENOUGH = 100 * MOST_ACTORS
 
 Entry = tuple[int, str, str]
 """(event time of a finding, whom it counts as, case id)"""
@@ -74,9 +75,13 @@ class Recent:
         entry = (finding.end_ms, counts_as(finding, member), case)
         insort(self._entries.setdefault(finding.rule, []), entry)
 
-    def of(self, rule: str) -> list[Entry]:
-        """Entries of a rule, by time."""
-        return self._entries.get(rule, [])
+    def of(self, rule: str, since_ms: int) -> list[Entry]:
+        """Entries of a rule, by time, that can share a window with those from `since_ms` on."""
+        entries = self._entries.get(rule, [])
+        new = bisect_left(entries, (since_ms,))
+        old = bisect_left(entries, (since_ms - WINDOW_MS,))
+        # in a flood, the latest of the old ones show it as well as all of them
+        return entries[max(old, new - ENOUGH) :]
 
     def forget(self, watermark_ms: int) -> None:
         """Drop what can take part in no window any more."""

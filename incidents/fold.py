@@ -77,7 +77,7 @@ class Desk:
         touched = self._take_in(findings, exposures, now_ms, history_from_ms)
         groups = {id(g): g for g in (register.group_of[case_id] for case_id in touched)}
         changed = self._close_absorbed()
-        for group in self._outages.assign({f.rule for f in findings}, groups.values(), now_ms):
+        for group in self._outages.assign(findings, groups.values(), now_ms):
             groups[id(group)] = group
         in_order = sorted(groups.values(), key=lambda group: group.id)
         for group in in_order:

@@ -33,12 +33,15 @@ class Outages:
         self._recent.note(finding, str(member), case.id)
 
     def assign(
-        self, rules: Iterable[str], touched: Iterable[Group], awareness_ms: int
+        self, findings: Iterable[Finding], touched: Iterable[Group], awareness_ms: int
     ) -> list[Group]:
-        """Find faults among these rules' findings; the groups that came to or left one."""
+        """Find faults that new findings bring to light; the groups that came to or left one."""
         suspects = {id(group): group for group in touched}
-        for rule in sorted(rules):
-            suspects |= self._watch(rule, awareness_ms)
+        since_ms: dict[str, int] = {}
+        for finding in findings:
+            since_ms[finding.rule] = min(finding.end_ms, since_ms.get(finding.rule, finding.end_ms))
+        for rule in sorted(since_ms):
+            suspects |= self._watch(rule, since_ms[rule], awareness_ms)
         if not self.faults:
             return []
         by_rule: dict[str, list[Fault]] = {}
@@ -63,16 +66,17 @@ class Outages:
             moved.append(group)
         return moved
 
-    def _watch(self, rule: str, awareness_ms: int) -> dict[int, Group]:
+    def _watch(self, rule: str, since_ms: int, awareness_ms: int) -> dict[int, Group]:
         """Extend or open the fault of a rule; the groups whose findings may be part of it."""
         entries: list[tuple[int, str]] = []
         groups: dict[int, Group] = {}
-        for time_ms, who, case_id in self._recent.of(rule):
+        for time_ms, who, case_id in self._recent.of(rule, since_ms):
             group = self._register.group_of.get(case_id)
             if group is None or group.retired or self._reached(group) > MOST_TARGETS:
                 continue
             entries.append((time_ms, who))
-            groups[id(group)] = group
+            if not group.fault:
+                groups[id(group)] = group
         found = spans(entries)
         for span in found:
             self._extend(rule, span, awareness_ms)

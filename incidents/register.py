@@ -133,25 +133,26 @@ class Register:
             return
         fresh, tally.fresh = sorted({*tally.fresh, *sessions} & case.sessions.keys()), []
         for session in fresh:
-            other = self._user_of(session, case.sessions[session])
-            if other is case:
-                continue
+            other = self._user_of(session, case)
             if other is None:
-                self._sessions[session] = case
-                add_session(case, self._tally(case), session, self._store)
+                if session not in self._sessions:
+                    self._sessions[session] = case
+                    add_session(case, self._tally(case), session, self._store)
             elif session not in other.cut:
                 for changed in self._join(case, other):
                     self._link(changed)
 
-    def _user_of(self, session: str, time_ms: int) -> Case | None:
-        """Whose session it was until then; an incident that had long been quiet is over."""
+    def _user_of(self, session: str, case: Case) -> Case | None:
+        """Who else used a case's session, with no day of quiet between their incident and this."""
+        mine_ms, mine = case.sessions[session], self.group_of[case.id]
         for other in (self._cases.get(Actor("session", session)), self._sessions.get(session)):
-            if other is None:
+            if other is None or other is case:
                 continue
             group = self.group_of[other.id]
-            if time_ms - group.last_ms <= QUIET_MS:
+            if mine_ms - group.last_ms > QUIET_MS:
+                self.retire(group)
+            elif other.sessions.get(session, other.start_ms) - mine.last_ms <= QUIET_MS:
                 return other
-            self.retire(group)
         return None
 
     def _join(self, one: Case, other: Case) -> list[Case]:
@@ -281,7 +282,9 @@ class Register:
 
     def reached(self, group: Group) -> int:
         """How many people's data a group reached."""
-        return Ledger.union(self.ledgers(group).values()).counts(group.principals).affected
+        if group.retired or len(group.cases) > 1:
+            return Ledger.union(self.ledgers(group).values()).reached(group.principals)
+        return self._tally(group.cases[0]).ledger.reached(group.principals)
 
     def impact(self, groups: Iterable[Group], excluding: frozenset[str]) -> Impact:
         """Whose data these groups concern."""

@@ -47,6 +47,6 @@ def test_recent_forgets():
     recent.note(finding(A, T0), str(A), "inc-1")
     recent.note(finding(A, T0 + 14 * MINUTE), str(A), "inc-1")
     recent.forget(T0 + 16 * MINUTE)
-    assert recent.of("cross_user_read") == [(T0 + 14 * MINUTE, "principal:u-1", "inc-1")]
+    assert recent.of("cross_user_read", T0) == [(T0 + 14 * MINUTE, "principal:u-1", "inc-1")]
     recent.forget(T0 + 60 * MINUTE)
-    assert recent.of("cross_user_read") == []
+    assert recent.of("cross_user_read", T0) == []
