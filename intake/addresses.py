@@ -4,11 +4,14 @@ In: the direct peer and the forwarding header as logged. Out: one canonical addr
 can be trusted. A client that writes its own X-Forwarded-For must never become somebody else.
 """
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 _CACHE_ENTRIES = 50_000
 _CACHED_LENGTH = 256
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN_V4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _V6_SUBNET = (1 << 128) - (1 << 64)
 
 
@@ -61,6 +64,8 @@ class ClientAddresses:
 
     def client(self, peer: str, forwarded: str | None) -> tuple[str, bool]:
         """(client address, trusted). Not trusted: taken from a header no trusted proxy set."""
+        if not self._trusted and _PLAIN_V4.fullmatch(peer):
+            return peer, True
         if not self._trusted and peer and not peer.startswith("unix:"):
             # Nobody's header is believed, so it must not vary the cache key either.
             forwarded = None
