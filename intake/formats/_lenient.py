@@ -7,6 +7,8 @@ so each is mended where the meaning is plain, and only then read. Slow: for line
 
 import json
 import re
+from decimal import Decimal
+from math import inf
 from typing import Any
 
 from intake.formats._base import clean, unreadable
@@ -19,6 +21,7 @@ _ESCAPE = re.compile(
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9A-Fa-f]{2})|\\u[0-9A-Fa-f]{4}|(?P<bad>\\)",
     re.DOTALL,
 )
+_EXACT = 2.0**53
 _SURROGATE = re.compile("[\udc80-\udcff]++")
 
 
@@ -31,9 +34,15 @@ def read(line: bytes) -> Any:
     text = clean(line).decode("utf-8", "surrogateescape")
     text = _SURROGATE.sub(lambda odd: _hex(odd[0].encode("utf-8", "surrogateescape")), text)
     try:
-        return json.loads(_TOKEN.sub(_mend, text), strict=False)
+        return json.loads(_TOKEN.sub(_mend, text), strict=False, parse_float=_number)
     except (ValueError, RecursionError):
         raise unreadable(line, "not_json") from None
+
+
+def _number(digits: str) -> int | float:
+    """A float while it holds all digits before the point, else an integer that does."""
+    value = float(digits)
+    return int(Decimal(digits)) if _EXACT <= abs(value) < inf else value
 
 
 def _hex(data: bytes) -> str:

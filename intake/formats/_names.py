@@ -60,10 +60,10 @@ _ANYWHERE = {
         httppath url.full url.path uri.full uri.path""",
     "query": "args querystring query urlquery csuriquery url.query uri.query",
     "status": """status statuscode responsecode httpstatus httpstatuscode responsestatus
-        responsestatuscode respstatus scstatus http.statuscode http.status""",
+        responsestatuscode respstatus scstatus http.statuscode http.status httprequest.status""",
     "bytes": """bodybytessent bytessent bytes responsesize responsebytes responselength respsize
         responsebodysize scbytes bytesout size responsecontentlength contentlength length
-        network.byteswritten""",
+        network.byteswritten httprequest.responsesize""",
     "host": """httphost host requesthost vhost virtualhost authority servername domain url.domain
         url.host http.host""",
     "user_agent": "useragent ua agent browser useragent.original http.useragent",

@@ -81,7 +81,7 @@ def size_of(value: Any) -> int:
     """A number of bytes; -1 where none is logged."""
     if value.__class__ is str and value.isdecimal() and len(value) <= 19:
         return int(value)
-    if value.__class__ is float and 0 <= value < _EXACT:
+    if value.__class__ in {int, float} and 0 <= value < _EXACT:
         return int(value)
     return -1
 

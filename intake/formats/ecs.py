@@ -13,13 +13,14 @@ import orjson
 from intake.formats._base import Parser, share
 from intake.formats._names import path_of
 from intake.formats._record import CORE, Plan, Record, RecordReader
+from intake.formats._values import Imprecise
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
 # ECS `user` is who the service authenticated; its presence says that the log names principals.
 # `host` is the machine that logged, `url.domain` the one that was asked.
-_NAMES = (
+NAMES = (
     ("timestamp", "time_ms"),
     ("source.ip", "peer"),
     ("client.ip", "peer"),
@@ -62,7 +63,7 @@ _HIGHEST = (
 _STRAIGHT = frozenset({"http", "url", "user", "user_agent", "session", "source", "client"})
 _UNUSUAL = frozenset({"target", "request", "query"})
 _NESTED = frozenset({"http.request", "http.response", "http.request.headers"})
-_ODD = (ValueError, LookupError, TypeError, AttributeError)
+_ODD = (ValueError, LookupError, TypeError, AttributeError, Imprecise)
 _NO_HEADERS: Record = {}
 _PLACES = ("", "http.", "http.request.", "http.request.headers.", "url.")
 _Shape = tuple[tuple[str, ...], ...]
@@ -92,7 +93,7 @@ class EcsReader(RecordReader):
     """Reads ECS records: the usual nesting straight, all others as any record."""
 
     def __init__(self, settings: IntakeSettings) -> None:
-        super().__init__(settings, _NAMES, wrappers=False)
+        super().__init__(settings, NAMES, wrappers=False)
         self._branches: dict[tuple[str, ...], _Branch] = {}
 
     def forget(self) -> None:

@@ -54,9 +54,8 @@ TEXTS = [
     ("cookies in a log", '"theme=dark; sid=ab/cd; lang=en"', '"theme=dark; sid=[secret]; lang=en"'),
     ("logfmt, quoted", 'password="a b c" x=1', 'password="[secret]" x=1'),
     ("map text", "{token=abc x=1}", "{token=[secret] x=1}"),
-    ("combined", '192.0.2.1 - - [t] "GET /a?code=abcdef HTTP/1.1" 200 5 "https://u:p@h/?pin=1" "-"',
-     '192.0.2.1 - - [t] "GET /a?code=[secret] HTTP/1.1" 200 5 "https://[secret]@h/?pin=[secret]"'
-     ' "-"'),
+    ("combined", '192.0.2.1 - - [t] "GET /a?code=abc HTTP/1.1" 200 5 "ftp://u:p@h/?pin=1"',
+     '192.0.2.1 - - [t] "GET /a?code=[secret] HTTP/1.1" 200 5 "ftp://[secret]@h/?pin=[secret]"'),
     ("json", '{"a":1,"password":"x","b":"y"}', '{"a":1,"password":"[secret]","b":"y"}'),
     ("json, spaces", '{"Api-Key" : "x"}', '{"Api-Key" : "[secret]"}'),
     ("json, escaped quote", r'{"password":"a\"b\\","c":1}', '{"password":"[secret]","c":1}'),

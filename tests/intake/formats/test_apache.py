@@ -1,0 +1,111 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intake.formats.apache import FORMAT
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings, Trust
+
+AT = 1_795_341_603_000
+TIME = "[22/Nov/2026:10:00:03 +0000]"
+
+
+def line(request="GET /a HTTP/1.1", *, peer="192.0.2.1", user="-", answer="200 5", rest=""):
+    return f'{peer} - {user} {TIME} "{request}" {answer}{rest}'.encode()
+
+
+def parsed(method="GET", target="/a", status=200, size=5, peer="192.0.2.1", **rest):
+    return Parsed(AT, peer, method, target, status, size, **rest)
+
+
+CASES = [
+    ("common", line(), parsed()),
+    ("common, no body", line(answer="304 -"), parsed(status=304, size=0)),
+    ("combined", line(rest=' "https://app.example.com/" "curl/8"'),
+     parsed(referer="https://app.example.com/", user_agent="curl/8")),
+    ("vhost_combined", line(peer="www.example.com:443 192.0.2.1", rest=' "-" "curl/8"'),
+     parsed(host="www.example.com", user_agent="curl/8")),
+    ("vhost_common", line(peer="www.example.com:80 2001:db8::1"),
+     parsed(peer="2001:db8::1", host="www.example.com")),
+    ("host name", line(peer="client.example.net"), parsed(peer="client.example.net")),
+    ("ipv6 that ends like a port", line(peer="2001:db8::a:1"), parsed(peer="2001:db8::a:1")),
+    ("identd", line().replace(b" - - ", b" idt ann "), parsed(asserted="ann", basic_user=True)),
+    ("user with spaces", line(user="ann lee"), parsed(asserted="ann lee", basic_user=True)),
+    ("empty user", line(user='""'), parsed()),
+    ("user with a quote", line(user=r"a\"b"), parsed(asserted='a"b', basic_user=True)),
+    ("escapes", line(r"GET /a\"b\x01\tc HTTP/1.1"), parsed(target='/a"b\x01\tc')),
+    ("time-out", line("-", answer="408 -"), parsed("", "", 408, 0)),
+    ("TLS to a plain port", line(r"\x16\x03\x01", answer="400 226"), parsed("", "", 400, 226)),
+    ("absolute target beats virtual host",
+     line("GET http://api.example.com/a HTTP/1.1", peer="www.example.com:80 192.0.2.1"),
+     parsed(host="api.example.com")),
+    ("forwarded and request id",
+     line(rest=' "-" "-" "203.0.113.9" 0f8fad5b-d9cb-469f-a165-70867728950e'),
+     parsed(forwarded="203.0.113.9", request_id="0f8fad5b-d9cb-469f-a165-70867728950e")),
+    ("duration", line(rest=' "-" "-" 1234'), parsed()),
+    ("a line forged in the referer of an IPv6 client",
+     line(peer="2001:db8::a:1", user="bob",
+          rest=' "z [01/Jan/2026:00:00:00 +0000] " " 200 5 x"'),
+     parsed(peer="2001:db8::a:1", asserted="bob", basic_user=True,
+            referer="z [01/Jan/2026:00:00:00 +0000] ", user_agent=" 200 5 x")),
+    ("raw bytes", line(rest=' "-" "a"').replace(b'"a"', b'"a\xff"'), parsed(user_agent="a\\xff")),
+    ("NULs and CR", b"\0\0" + line() + b"\r", parsed()),
+]  # fmt: skip
+
+
+def parse(data, settings=None):
+    return FORMAT.parser(settings or IntakeSettings())(data)
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), CASES, ids=[c[0] for c in CASES])
+def test_lines(name, data, expected):
+    assert parse(data) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"hello", "not_this_format"),
+        (line().replace(b"Nov", b"Foo"), "bad_time"),
+        (line(answer="2000 5"), "not_this_format"),
+        (b"\0" * 50, "binary"),
+    ],
+)
+def test_what_is_no_line(data, reason):
+    with pytest.raises(Unreadable) as caught:
+        parse(data)
+    assert caught.value.reason == reason
+
+
+def test_an_owner_who_vouches_for_remote_user():
+    settings = IntakeSettings(trust=Trust(principal="gateway"))
+    assert parse(line(user="ann"), settings) == parsed(principal="ann", logs_principal=True)
+    assert parse(line(), settings) == parsed(logs_principal=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "expected"),
+    [
+        ("common", [line()], 0.85),
+        ("virtual hosts", [line(peer="h.example:80 192.0.2.1", rest=' "-" "-"')], 0.85),
+        ("host names", [line(peer="c.example.net", rest=' "-" "-"')], 0.85),
+        ("plain combined may be nginx", [line(rest=' "-" "-"')], 0.5),
+        ("one host name among addresses",
+         [line(rest=' "-" "-"')] * 3 + [line(peer="c.example.net", rest=' "-" "-"')], 0.85),
+        ("half of it junk", [line(), b"junk"], 0.425),
+        ("junk", [b"junk"], 0),
+    ],
+)  # fmt: skip
+def test_sniff(name, lines, expected):
+    assert FORMAT.sniff(lines) == pytest.approx(expected)
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)), st.integers(0, 150))
+def test_any_bytes_are_a_line_or_unreadable(junk, at):
+    good = line(peer="h.example:80 192.0.2.1", rest=' "-" "curl/8" "203.0.113.9"')
+    for data in (junk, good[:at] + junk + good[at:], good[:at] + junk):
+        try:
+            found = parse(data)
+        except Unreadable:
+            continue
+        assert isinstance(found, Parsed)

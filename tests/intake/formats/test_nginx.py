@@ -1,0 +1,201 @@
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intake.formats.nginx import FORMAT, is_address_list
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings, Trust
+
+AT = 1_795_341_603_000
+TIME = "[22/Nov/2026:10:00:03 +0000]"
+DASHES = '"-" "-"'
+AGENT = "Mozilla/5.0 (X11; Linux x86_64)"
+ID = "0123456789abcdef0123456789abcdef"
+
+
+def line(request="GET /a HTTP/1.1", *, peer="192.0.2.1", user="-", answer="200 5", rest=DASHES):
+    return f'{peer} - {user} {TIME} "{request}" {answer} {rest}'.encode()
+
+
+def parsed(method="GET", target="/a", status=200, size=5, peer="192.0.2.1", **rest):
+    return Parsed(AT, peer, method, target, status, size, **rest)
+
+
+CASES = [
+    ("combined", line(rest=f'"https://app.example.com/" "{AGENT}"'),
+     parsed(referer="https://app.example.com/", user_agent=AGENT)),
+    ("nothing sent", line(answer="304 0"), parsed(status=304, size=0)),
+    ("no size", line(answer="200 -"), parsed(size=-1)),
+    ("no status", line(answer="- 0"), parsed(status=0, size=0)),
+    ("basic user", line(user="ann"), parsed(asserted="ann", basic_user=True)),
+    ("user with spaces", line(user="ann lee [x] y"),
+     parsed(asserted="ann lee [x] y", basic_user=True)),
+    ("user with escapes", line(user=r"a\x22b"), parsed(asserted='a"b', basic_user=True)),
+    ("ipv6", line(peer="2001:db8::a:1"), parsed(peer="2001:db8::a:1")),
+    ("ipv6, zone", line(peer="fe80::1%eth0"), parsed(peer="fe80::1%eth0")),
+    ("unix socket", line(peer="unix:"), parsed(peer="unix:")),
+    ("main, forwarded", line(rest=DASHES + ' "203.0.113.9, 198.51.100.2"'),
+     parsed(forwarded="203.0.113.9, 198.51.100.2")),
+    ("main, forwarded by v6", line(rest=DASHES + ' "2001:db8::9"'),
+     parsed(forwarded="2001:db8::9")),
+    ("main, not forwarded", line(rest=DASHES + ' "-"'), parsed()),
+    ("forwarded, junk first", line(rest=DASHES + ' "x\\x22, 203.0.113.9"'),
+     parsed(forwarded=r"x\x22, 203.0.113.9")),
+    ("forwarded, junk only: no upstream instead", line(rest=DASHES + ' "junk" "10.0.0.5:80"'),
+     parsed()),
+    ("forwarded after bare times", line(rest=DASHES + ' 0.003 "203.0.113.9" 0.001'),
+     parsed(forwarded="203.0.113.9")),
+    ("named trailing fields", line(rest=DASHES + ' rt=0.1 ua="10.0.0.5:80" us="200"'), parsed()),
+    ("request id", line(rest=f"{DASHES} 0.003 {ID}"), parsed(request_id=ID)),
+    ("request id, quoted UUID",
+     line(rest=DASHES + ' "-" "0f8fad5b-d9cb-469f-a165-70867728950e"'),
+     parsed(request_id="0f8fad5b-d9cb-469f-a165-70867728950e")),
+    ("hex that is not last is no request id", line(rest=f'{DASHES} "{ID}" 0.003'), parsed()),
+    ("common: no referer, no agent", line(rest="").rstrip(), parsed()),
+    ("escaped agent", line(rest=r'"-" "a\x22b\\c\xC3\xA9\xFFd"'),
+     parsed(user_agent='a"b\\cé\\xffd')),
+    ("quote escaped by a backslash", line(rest=r'"-" "a\"b"'), parsed(user_agent='a"b')),
+    ("target with escapes", line(r"GET /a\x22b HTTP/1.1"), parsed(target='/a"b')),
+    ("target with spaces", line("GET /a b  c HTTP/1.1"), parsed(target="/a b  c")),
+    ("absolute target", line("GET http://u@api.example.com:80/a?x=1 HTTP/1.1"),
+     parsed(target="/a?x=1", host="api.example.com:80")),
+    ("absolute target without a path", line("GET http://api.example.com?x=1 HTTP/1.1"),
+     parsed(target="/?x=1", host="api.example.com")),
+    ("CONNECT", line("CONNECT api.example.com:443 HTTP/1.1", answer="400 0"),
+     parsed("CONNECT", "api.example.com:443", 400, 0)),
+    ("OPTIONS *", line("OPTIONS * HTTP/1.1"), parsed("OPTIONS", "*")),
+    ("HTTP/2", line("POST /a HTTP/2.0"), parsed("POST")),
+    ("HTTP/0.9", line("GET /a HTTP/0.9"), parsed()),
+    ("no protocol", line("GET /a"), parsed()),
+    ("unknown method", line("PROPFIND /a HTTP/1.1"), parsed("PROPFIND")),
+    ("lower case is no other method", line("get /a HTTP/1.1"), parsed()),
+    ("empty request", line("", answer="400 0"), parsed("", "", 400, 0)),
+    ("dash request", line("-", answer="400 0"), parsed("", "", 400, 0)),
+    ("TLS to a plain port", line(r"\x16\x03\x01\x02\x00", answer="400 150"),
+     parsed("", "", 400, 150)),
+    ("ssh", line("SSH-2.0-Go", answer="400 150"), parsed("", "", 400, 150)),
+    ("method alone", line("GET", answer="400 150"), parsed("", "", 400, 150)),
+    ("other protocol", line("HELO example.com", answer="400 150"), parsed("", "", 400, 150)),
+    ("raw bytes in the agent", line().replace(b'"-" "-"', b'"-" "a\xff\xfe"'),
+     parsed(user_agent="a\\xff\\xfe")),
+    ("utf-8 in the agent", line(rest='"-" "Zoë"'), parsed(user_agent="Zoë")),
+    ("NULs of copytruncate", b"\0" * 500 + line(), parsed()),
+    ("BOM", b"\xef\xbb\xbf" + line(), parsed()),
+    ("CR", line() + b"\r\n", parsed()),
+    ("a line forged in the user name",
+     line(user="x [01/Jan/2026:00:00:00 +0000] y"),
+     parsed(asserted="x [01/Jan/2026:00:00:00 +0000] y", basic_user=True)),
+    ("a line forged in the agent",
+     line(rest=rf'"-" "x\x22 {TIME} \x22GET /b HTTP/1.1\x22 200 1"'),
+     parsed(user_agent=f'x" {TIME} "GET /b HTTP/1.1" 200 1')),
+]  # fmt: skip
+
+BAD = [
+    ("another text", b"hello world", "not_this_format"),
+    ("nothing", b"", "not_this_format"),
+    ("json", b'{"a":1}', "not_this_format"),
+    ("host name", line(peer="client.example.net"), "not_this_format"),
+    ("cut off", line()[:60], "not_this_format"),
+    ("bad time", line().replace(b"Nov", b"Foo"), "bad_time"),
+    ("time without an end", line().replace(b"]", b""), "not_this_format"),
+    ("NULs", b"\0" * 100, "binary"),
+    ("gzip", bytes(range(128, 256)) * 3, "binary"),
+]
+
+
+def parse(data, settings=None):
+    return FORMAT.parser(settings or IntakeSettings())(data)
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), CASES, ids=[c[0] for c in CASES])
+def test_lines(name, data, expected):
+    assert parse(data) == expected
+
+
+@pytest.mark.parametrize(("name", "data", "reason"), BAD, ids=[c[0] for c in BAD])
+def test_what_is_no_line(name, data, reason):
+    with pytest.raises(Unreadable) as caught:
+        parse(data)
+    assert caught.value.reason == reason
+
+
+def test_an_owner_who_vouches_for_remote_user():
+    settings = IntakeSettings(trust=Trust(principal="gateway"))
+    assert parse(line(user="ann"), settings) == parsed(principal="ann", logs_principal=True)
+    assert parse(line(), settings) == parsed(logs_principal=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1", True), ("192.0.2.1:80", True), ("[2001:db8::1]:80", True), ("::1", True),
+        ("x, 192.0.2.1", True), ("192.0.2.1, x", False), ("192.0.2.1,", False), ("-", False),
+        ("", False), ("0.003", False), ("10:00:03", False), ("unknown", False),
+        ("1" * 100, False),
+    ],
+)  # fmt: skip
+def test_lists_of_addresses(text, expected):
+    assert is_address_list(text) is expected
+
+
+def test_sniff_knows_combined_and_not_common():
+    assert FORMAT.sniff([line()] * 4) == pytest.approx(0.9)
+    assert FORMAT.sniff([line(), b"junk", b"junk", b"\xff\0"]) == pytest.approx(0.225)
+    assert FORMAT.sniff([line(rest="").rstrip()]) == 0
+    assert FORMAT.sniff([b'{"a":1}']) == 0
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)), st.integers(0, 200))
+def test_any_bytes_are_a_line_or_unreadable(junk, at):
+    good = line(rest=f'"-" "{AGENT}" "203.0.113.9"')
+    for data in (junk, good[:at] + junk + good[at:], good[:at] + junk):
+        try:
+            found = parse(data)
+        except Unreadable:
+            continue
+        assert isinstance(found, Parsed)
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n')))
+def test_no_agent_can_lose_its_line(agent):
+    # As nginx escapes: what is no printable ASCII becomes \xNN.
+    written = "".join(
+        chr(byte) if 32 <= byte < 127 else f"\\x{byte:02X}" for byte in agent.encode()
+    )
+    expected = agent if agent not in {"", "-"} else None
+    assert parse(line(rest=f'"-" "{written}"')).user_agent == expected
+
+
+def work(data):
+    best = 9.0
+    for _ in range(3):
+        start = time.perf_counter()
+        with suppress(Unreadable):
+            parse(data)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+HOSTILE = {
+    "digits": lambda n: b"1" * n,
+    "colons": lambda n: b":" * n,
+    "brackets": lambda n: b"192.0.2.1 - " + b" [" * n,
+    "times": lambda n: b"192.0.2.1 - " + b" [a] " * n,
+    "quotes": lambda n: line()[:44] + b'"' * n,
+    "backslashes": lambda n: line()[:45] + b"\\" * n,
+    "spaces in a request": lambda n: line("GET " + " " * n + "x"),
+    "spaces in a target": lambda n: line("GET /x" + " " * n + "x"),
+    "protocols": lambda n: line("GET /" + " HTTP/1.1x" * n),
+    "trailing quotes": lambda n: line() + b' "' * n,
+    "forwarded": lambda n: line() + b' "' + b"1," * n + b'"',
+    "escapes": lambda n: line("GET /" + r"\xff" * n + " HTTP/1.1"),
+}
+
+
+@pytest.mark.parametrize("shape", HOSTILE.values(), ids=HOSTILE)
+def test_work_grows_with_the_line_not_its_square(shape):
+    # Eight times the line: eight times the work if linear, 64 times if square.
+    assert work(shape(160_000)) < 30 * max(work(shape(20_000)), 0.001)

@@ -1,0 +1,99 @@
+import pytest
+
+from intake.formats._values import (
+    Imprecise,
+    first_time,
+    joined,
+    scalar,
+    size_of,
+    status_of,
+    text,
+)
+from intake.line import Unreadable
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("u-17", "u-17"), (" 17", " 17"), (17, "17"), (-1, "-1"), (17.0, "17"), (1e3, "1000"),
+        (12345678901234567890123, "12345678901234567890123"), (["a", "b"], "a"), ([[17]], "17"),
+        ("", None), ("-", None), (None, None), (True, None), (False, None), ({"id": 1}, None),
+        ([], None), ([{}], None), (1.5, None), (NAN, None), (float("inf"), None),
+    ],
+)  # fmt: skip
+def test_ids_as_text(value, expected):
+    assert text(value) == expected
+
+
+@pytest.mark.parametrize("value", [2.0**53, 1.2345678901234568e22, -1e300, [1e20]])
+def test_floats_that_lost_digits_are_read_again(value):
+    with pytest.raises(Imprecise):
+        text(value)
+
+
+def test_scalars_keep_their_type():
+    assert [scalar(v) for v in (1, 1.5, "a", ["b"], True, {}, None, "-")] == [
+        1, 1.5, "a", "b", None, None, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, 0), (200, 200), ("200", 200), (" 404 ", 404), ("404 Not Found", 404), (200.0, 200),
+        (0, 0), ("000", 0), (999, 999),
+    ],
+)  # fmt: skip
+def test_statuses(value, expected):
+    assert status_of(value) == expected
+
+
+@pytest.mark.parametrize("value", ["ok", "", "2000", 1000, -1, 200.5, NAN, "²00", 10**30])
+def test_what_is_no_status(value):
+    with pytest.raises(Unreadable) as caught:
+        status_of(value)
+    assert caught.value.reason == "bad_status"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, -1), (0, 0), (512, 512), ("0", 0), ("512", 512), (512.0, 512), ("x", -1), ("-5", -1),
+        (-5, -1),
+        (NAN, -1), ("9" * 30, -1), ("²", -1),
+    ],
+)  # fmt: skip
+def test_sizes(value, expected):
+    assert size_of(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", "a"), (["a", "b, c"], "a, b, c"), (["a", None, "", {}], "a"), ([], None),
+        (None, None), ("-", None),
+    ],
+)  # fmt: skip
+def test_all_values_of_a_header(value, expected):
+    assert joined(value, ", ") == expected
+
+
+def test_the_first_value_that_is_a_time():
+    assert first_time([12, "soon", "2026-11-22T10:00:03Z", 1]) == 1_795_341_603_000
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([], "no_time"),
+        ([None, "", "-"], "no_time"),
+        ([None, "soon"], "bad_time"),
+        ([5], "bad_time"),
+    ],
+)
+def test_no_time(values, reason):
+    with pytest.raises(Unreadable) as caught:
+        first_time(values)
+    assert caught.value.reason == reason
