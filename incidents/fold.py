@@ -24,7 +24,7 @@ from records.incident import Action, Guard, Incident, Receipt
 from records.kinds import IncidentStatus
 from records.stores import ExposureStore
 
-_GROUP, _FAULT, _BLOCK = "incident/", "fault/", "block/"
+_GROUP, _FAULT, _BLOCK, _FRONTIER = "incident/", "fault/", "block/", "frontier"
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -56,6 +56,7 @@ class Desk:
         self._outages = Outages(self._register)
         self._event_time = event_time
         self._by_action: dict[str, str] = {}
+        self._kept_ms = 0
 
     # -- a batch
 
@@ -105,6 +106,7 @@ class Desk:
         position = 0
         for finding in sorted(findings, key=lambda finding: (finding.end_ms, finding.id)):
             position = self._add_exposures(by_time, position, finding.end_ms, touched)
+            register.frontier_ms = max(register.frontier_ms, finding.end_ms)
             aware_ms = finding.end_ms if self._event_time else now_ms
             for member in finding.members or (finding.actor,):
                 case = register.add_finding(finding, member, aware_ms, history_from_ms)
@@ -129,6 +131,7 @@ class Desk:
             position += 1
             if (case := self._register.add_exposure(exposure)) is not None:
                 touched[case.id] = case
+            self._register.frontier_ms = max(self._register.frontier_ms, exposure.time_ms)
         return position
 
     def _close_absorbed(self) -> list[Incident]:
@@ -338,6 +341,9 @@ class Desk:
             for key in sorted(self._register.dirty)
         ]
         self._register.dirty.clear()
+        if self._register.frontier_ms != self._kept_ms:
+            self._kept_ms = self._register.frontier_ms
+            dirty.append((_FRONTIER, encode(self._kept_ms)))
         dirty += [(_FAULT + key, value) for key, value in self._outages.take_dirty()]
         dirty += [(_BLOCK + key, value) for key, value in self._policy.take_dirty()]
         return dirty
@@ -350,6 +356,8 @@ class Desk:
             for key, value in sorted(kept.items())
             if key.startswith(_GROUP) and value
         ]
+        self._kept_ms = msgspec.msgpack.decode(kept.get(_FRONTIER, b"\0"), type=int)
+        self._register.frontier_ms = self._kept_ms
         self._register.load(groups)
         self._by_action = {action: group.id for group in groups for action in group.actions}
         self._outages.load(

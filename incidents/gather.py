@@ -89,10 +89,11 @@ def gather(
     *,
     history_from_ms: int,
     step_ms: int,
+    until_ms: int = FOREVER_MS,
 ) -> Tally:
     """Look back from a case's first finding, note on the case how far, and fold what belongs."""
     _look_back(case, store, history_from_ms, step_ms)
-    return refold(case, others, store, step_ms=step_ms)
+    return refold(case, others, store, step_ms=step_ms, until_ms=until_ms)
 
 
 def refold(

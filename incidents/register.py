@@ -38,6 +38,9 @@ class Register:
         """Incident ids whose state is to be kept anew, or forgotten."""
         self.joined: list[tuple[Group, Group]] = []
         """(absorbed, into) since the last time somebody emptied it."""
+        self.frontier_ms = 0
+        """Latest event time taken in. The store may hold a whole batch more: what lies beyond is
+        not looked at before its turn, or a big batch would foresee what a small one cannot."""
         self.woken: dict[str, Case] = {}
         """Cases folded from the store, such as after a restart: it may hold more than was seen."""
         self._cases: dict[Actor, Case] = {}
@@ -60,6 +63,7 @@ class Register:
         if case is None:
             return None
         tally = self._tally(case)
+        self.frontier_ms = max(self.frontier_ms, exposure.time_ms)
         if exposure.verdict != "foreign" and not tally.takes(exposure):
             return None
         group = self.group_of[case.id]
@@ -137,7 +141,8 @@ class Register:
             if other is None:
                 if session not in self._sessions:
                     self._sessions[session] = case
-                    add_session(case, self._tally(case), session, self._store)
+                    until_ms = self.frontier_ms + 1
+                    add_session(case, self._tally(case), session, self._store, until_ms)
             elif session not in other.cut:
                 for changed in self._join(case, other):
                     self._link(changed)
@@ -253,11 +258,13 @@ class Register:
             self._store,
             history_from_ms=history_from_ms,
             step_ms=self._step_ms,
+            until_ms=self.frontier_ms + 1,
         )
         self._link(case)
 
     def _refold(self, case: Case, group: Group) -> Tally:
-        return refold(case, self._others(case, group), self._store, step_ms=self._step_ms)
+        others, until_ms = self._others(case, group), self.frontier_ms + 1
+        return refold(case, others, self._store, step_ms=self._step_ms, until_ms=until_ms)
 
     def _tally(self, case: Case) -> Tally:
         if (tally := self._tallies.get(case.id)) is None:

@@ -28,7 +28,9 @@ class Counting(Store):
 def register(*exposures):
     store = Counting()
     store.items = list(exposures)
-    return Register(store, DAY), store
+    made = Register(store, DAY)
+    made.frontier_ms = max([T0, *(exposure.time_ms for exposure in exposures)])
+    return made, store
 
 
 def add(into, made, member=None):
