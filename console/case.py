@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from console.fault import Refused
+from console.options import refusing
 from evidence.store import EmbeddedStore
 from incidents.fold import Desk
 from incidents.population import Population
@@ -39,12 +40,10 @@ def opened(settings: Settings, from_dir: Path | None) -> Iterator[EmbeddedStore]
     Raises:
         Refused: there is none, or it cannot be read.
     """
-    folder = folder_of(settings, from_dir)
-    try:
-        with EmbeddedStore.open_readonly(folder) as store:
-            yield store
-    except OSError as error:
-        raise Refused(str(error)) from error
+    with refusing():
+        store = EmbeddedStore.open_readonly(folder_of(settings, from_dir))
+    with store:
+        yield store
 
 
 def desk_of(store: EmbeddedStore, settings: Settings) -> Desk:
@@ -63,8 +62,8 @@ def incident_of(store: EmbeddedStore, typed: str) -> Incident:
     """
     try:
         incident = store.incident(typed)
-    except ValueError as error:
-        raise Refused(str(error)) from error
+    except LookupError as error:
+        raise Refused(str(error.args[0])) from error
     if incident is None:
         raise Refused(f"no incident {typed!r}: `breachline incidents` lists them")
     return incident

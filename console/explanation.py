@@ -98,10 +98,12 @@ def _found(
     return f"{kind} {value}", findings, [i for i in every if ids & set(i.findings)]
 
 
-def _events(store: EmbeddedStore, folder: Path, **actor: str) -> dict[str, int]:
+def _events(
+    store: EmbeddedStore, folder: Path, *, ip: str, principal: str, session: str
+) -> dict[str, int]:
     with History(folder) as history:
         history.load_staged(store)
-        found = history.search(**{name: value or None for name, value in actor.items()})
+        found = history.search(ip=ip or None, principal=principal or None, session=session or None)
         return dict(Counter(f"{row['verdict']} {row['outcome']}" for row in found).most_common())
 
 

@@ -1,17 +1,21 @@
 """The one program: finds the command, runs it, and turns what happened into an exit code.
 
 Exit codes (CONTRACT 1): 0 success; 1 the command's own negative answer; 2 wrong usage,
-configuration or log; 3 a dependency is unreachable; 130 Ctrl-C.
+configuration or log, or a disk that cannot be read or written; 3 a dependency is unreachable;
+130 Ctrl-C. A person's mistake never shows a traceback; a bug of ours does.
 """
 
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
+from io import TextIOWrapper
 
 import click
 
-from console.fault import Negative, Refused, Unreachable
+from console.fault import Negative, Refused, Unreachable, words
+from streams.plain import plain
 
 COMMANDS = {
     "scan": "Read whole logs, report what they show, exit.",
@@ -51,6 +55,15 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101  our own module's shape
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first argument; of a misspelt one, what may have been meant."""
+        name = args[0]
+        if name not in COMMANDS and (near := get_close_matches(name, COMMANDS, 1)):
+            ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
         del ctx
@@ -70,41 +83,116 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with the contract's code."""
+    _open_streams()
     sys.exit(run(args))
 
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
+    code = 0
     try:
-        code = cli.main(
-            args=None if args is None else list(args),
-            prog_name="breachline",
-            standalone_mode=False,
-        )
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.UsageError as error:
-        error.show()
-        return 2
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
-        return 130
-    except Refused as error:
-        for problem in error.problems:
-            click.echo(f"Error: {problem}", err=True)
-        return 2
-    except Unreachable as error:
-        click.echo(f"Error: {error}", err=True)
-        return 3
-    except Negative as answer:
-        if str(answer):
-            click.echo(str(answer), err=True)
-        return 1
+        try:
+            code = _command(sys.argv[1:] if args is None else list(args))
+        except BaseException as error:
+            told = _tell(_first(error))
+            if told is None:
+                raise
+            code = told
+        # Here, not as Python exits: there an error is beyond anybody's reach.
+        sys.stdout.flush()
+        sys.stderr.flush()
     except BrokenPipeError:
         # `breachline parse log | head`: the reader has what it wanted.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
+    except OSError as error:
+        _silence()
+        if not code:
+            _say(f"writing the output: {words(error)}")
+        return code or 2
+    return code
+
+
+def _command(args: list[str]) -> int:
+    # Not `cli.main`: click's own way with a closed pipe is to exit with 1.
+    with cli.make_context("breachline", args) as context:
+        code = cli.invoke(context)
     return code if isinstance(code, int) else 0
+
+
+def _first(error: BaseException) -> BaseException:
+    """What went wrong first, where tasks ran side by side."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _tell(error: BaseException) -> int | None:
+    """Say what happened, for a person; the exit code, or None for a bug of ours."""
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return 2 if isinstance(error, click.UsageError) else error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            click.echo("Stopped.", err=True)
+            return 130
+        case Refused():
+            for problem in error.problems:
+                _say(problem)
+            return 2
+        case Unreachable():
+            _say(str(error))
+            return 3
+        case Negative():
+            if str(error):
+                click.echo(plain(str(error), keep="\n"), err=True)
+            return 1
+        case BrokenPipeError():
+            raise error
+        case OSError():
+            _say(words(error))
+            return 2
+        case ValueError() | RuntimeError() if _is_of_store(error):
+            _say(str(error))
+            return 2
+        case _:
+            return None
+
+
+def _say(problem: str) -> None:
+    click.echo(f"Error: {plain(problem)}", err=True)
+
+
+def _is_of_store(error: Exception) -> bool:
+    """Whether the file of the store is damaged."""
+    import sqlite3  # noqa: PLC0415  only where something went wrong
+
+    return isinstance(error.__cause__, sqlite3.Error)
+
+
+def _open_streams() -> None:
+    """Make sure that there are three: a closed one's number would become that of the next file."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+            stream = os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the program.
+            output.reconfigure(errors="backslashreplace")
+
+
+def _silence() -> None:
+    """Let what is still buffered go nowhere, or Python complains as it exits."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(null, stream.fileno())
+    os.close(null)

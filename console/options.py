@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from console.fault import Refused
+from console.fault import Refused, words
+from streams.plain import plain
 from streams.settings import ConfigError, Settings, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,7 +52,7 @@ def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
     except ConfigError as error:
         raise Refused(error.problems) from error
     for warning in loaded.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        click.echo(f"Warning: {plain(warning)}", err=True)
     if data_dir is None:
         return loaded.settings
     return loaded.settings.model_copy(update={"data_dir": data_dir})
@@ -60,6 +61,7 @@ def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
 def print_ndjson(documents: Iterable[object]) -> None:
     """One JSON document a line on stdout."""
     out = sys.stdout.buffer
+    sys.stdout.flush()
     for document in documents:
         out.write(orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
     out.flush()
@@ -70,5 +72,7 @@ def refusing() -> Iterator[None]:
     """What people named and cannot be used (files, folders, formats) is said in one line."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        raise Refused(str(error)) from error
+        raise Refused(words(error)) from error

@@ -5,10 +5,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from console.screen import Screen
 from streams.lines import Frame
 from streams.pipeline import Step
 
@@ -17,7 +17,7 @@ class Progress:
     """Counts frames as they are read; silent where nobody watches."""
 
     def __init__(self, logs: Sequence[str]) -> None:
-        console = Console(stderr=True)
+        console = Screen(stderr=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -27,9 +27,7 @@ class Progress:
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task(
-            "reading", total=_total_bytes(logs), lines=0, rate=0, found=0
-        )
+        self._task = self._bar.add_task("reading", total=_total_bytes(logs), lines=0, rate=0)
         self._lines = 0
 
     def __enter__(self) -> Self:

@@ -4,28 +4,42 @@ In: records and counts. Out: text on a rich console. Everything that a client ma
 escaped: a user agent must not paint the screen.
 """
 
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from records.ids import iso
+from evidence.store import EmbeddedStore
+from records.event import RawLine
+from records.ids import event_place, iso
 from records.incident import Action, Incident
+from streams.capture import evidence_events
 from streams.hints import Hint
+from streams.plain import plain
 
 _STYLE = {"SEV1": "bold red", "SEV2": "red", "SEV3": "yellow", "SEV4": "cyan"}
 _MANY = 25
-
-
-def plain(text: str) -> str:
-    """Text without control characters: what a client wrote must not steer the terminal."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+_FEW_LINES = 3
+_FEW_USERS = 12
 
 
 def printable(text: str) -> str:
     """Text for a rich console: no control characters, no markup."""
     return escape(plain(text))
+
+
+def many(count: int, one: str, several: str = "") -> str:
+    """`1 person`, `2 people`; several: the plural, if it is not `one` and an s."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def people(count: int) -> str:
+    """So many people."""
+    return many(count, "person", "people")
 
 
 def totals_line(summary: Mapping[str, object]) -> str:
@@ -63,7 +77,7 @@ def print_rejects(console: Console, summary: Mapping[str, object]) -> None:
         reasons = ", ".join(
             f"{reason} {count:,}" for reason, count in sorted(rejected.items()) if reason != "total"
         )
-        console.print(f"Rejected: {reasons} (each with its reason in rejects.ndjson).")
+        console.print(f"Rejected: {reasons} (`breachline parse LOG --rejects` shows each line).")
 
 
 def print_hints(console: Console, found: Sequence[Hint]) -> None:
@@ -72,15 +86,21 @@ def print_hints(console: Console, found: Sequence[Hint]) -> None:
         return
     console.print("\n[bold yellow]What this log does not say[/]")
     for hint in found:
-        console.print(f"  [yellow]![/] {printable(hint.says)}", soft_wrap=True)
+        console.print(f"  [yellow]![/] {printable(hint.says)}")
         for line in hint.add.split("\n"):
-            console.print(f"      [dim]add:[/] {escape(line)}", soft_wrap=True, highlight=False)
+            console.print(f"      [dim]add:[/] {printable(line)}")
+
+
+def print_nothing(console: Console, summary: Mapping[str, object]) -> None:
+    """What there is to say of a log without events: not that it is safe."""
+    why = "No line was understood" if summary["lines"] else "There is no line yet"
+    console.print(f"\n[bold yellow]{why}, so nothing could be judged.[/]")
 
 
 def print_incidents(
     console: Console, incidents: Sequence[Incident], actions: Iterable[Action]
 ) -> None:
-    """One row an incident, the worst first."""
+    """One paragraph an incident, the worst first."""
     if not incidents:
         console.print("\n[bold green]No incident.[/]")
         return
@@ -89,32 +109,51 @@ def print_incidents(
         by_incident.setdefault(action.incident, []).append(action)
     breaches = sum(incident.breach for incident in incidents)
     console.print(
-        f"\n[bold]{len(incidents)} incident{'s' * (len(incidents) != 1)}[/], "
-        f"{breaches} of them a breach"
+        f"\n[bold]{many(len(incidents), 'incident')}[/], {many(breaches, 'breach', 'breaches')}"
     )
-    ordered = sorted(incidents, key=lambda i: (i.severity, -i.affected_count, i.id))
+    ordered = sorted(incidents, key=_worst_first)
     for incident in ordered[:_MANY]:
         _print_incident(console, incident, by_incident.get(incident.id, []))
     if len(incidents) > _MANY:
         console.print(f"\nand {len(incidents) - _MANY} more: breachline incidents --json")
 
 
+def _worst_first(incident: Incident) -> tuple[str, int, str]:
+    return incident.severity, -incident.affected_count, incident.id
+
+
+def worst(incidents: Sequence[Incident]) -> Incident:
+    """The incident to look at first: the one with people to tell, if there is any."""
+    return min([i for i in incidents if i.affected_count] or incidents, key=_worst_first)
+
+
 def _print_incident(console: Console, incident: Incident, actions: Sequence[Action]) -> None:
-    people = f"{incident.affected_count:,} people affected"
-    if incident.affected_upper > incident.affected_count:
-        people += f" (at most {incident.affected_upper:,})"
-    if not incident.affected_count and incident.attempted_count:
-        people = f"nobody affected, {incident.attempted_count:,} tried"
     seen = f"{iso(incident.first_seen_ms)[:19]} to {iso(incident.last_seen_ms)[:19]}"
     console.print(
-        f"\n[{_STYLE[incident.severity]}]{incident.severity}[/] [bold]{incident.id}[/]  {people}",
-        soft_wrap=True,
+        f"\n[{_STYLE[incident.severity]}]{incident.severity}[/] [bold]{incident.id}[/]  "
+        f"{affected_text(incident)}"
     )
     lines = [f"{actors_text(incident)}   {', '.join(incident.rules)}", f"{seen} UTC"]
     if (blocks := block_text(actions)) != "-":
         lines.append(blocks)
     for line in lines:
-        console.print(f"     {printable(line)}", soft_wrap=True)
+        console.print(f"     {printable(line)}")
+
+
+def affected_text(incident: Incident) -> str:
+    """Whose data: how many for certain, how many at most, or what was only tried."""
+    count, upper = incident.affected_count, incident.affected_upper
+    if count:
+        text = f"{people(count)} affected" + (f" (at most {upper:,})" if upper > count else "")
+    elif upper:
+        text = f"at most {people(upper)} affected, nobody for certain"
+    elif incident.attempted_count:
+        text = f"nobody affected, {people(incident.attempted_count)} tried"
+    else:
+        text = "nobody affected"
+    if incident.unknown_objects:
+        text += f", {many(incident.unknown_objects, 'object')} of unknown owners reached"
+    return text + (", a breach" if incident.breach else "")
 
 
 def actors_text(incident: Incident) -> str:
@@ -134,13 +173,25 @@ def block_text(actions: Sequence[Action]) -> str:
             continue
         guard = action.guard
         if guard.verdict == "pass":
-            words = {"simulate": "would block {}", "approval": "asks to block {}"}
-            said.setdefault(words.get(action.mode, "blocks {}"), []).append(action.target)
+            lasts = f"for {duration(action.until_ms - action.decided_ms)}"
+            text = {
+                "simulate": f"would block {{}} {lasts} (mode simulate: nothing is sent)",
+                "approval": f"asks to block {{}} {lasts}",
+            }.get(action.mode, f"blocks {{}} {lasts}")
         elif guard.verdict == "approve":
-            said.setdefault(f"asks before blocking {{}}: {guard.why}", []).append(action.target)
+            text = f"asks before blocking {{}}: {guard.why}"
         else:
-            said.setdefault(f"does not block {{}}: {guard.why}", []).append(action.target)
-    return "; ".join(text.replace("{}", _few(targets)) for text, targets in said.items()) or "-"
+            text = f"does not block {{}}: {guard.why}"
+        targets = said.setdefault(text, [])
+        if action.target not in targets:
+            targets.append(action.target)
+    return "; ".join(text.replace("{}", _few(targets), 1) for text, targets in said.items()) or "-"
+
+
+def duration(milliseconds: int) -> str:
+    """15 min, 2 h: rounded to what is said of a block."""
+    minutes = round(milliseconds / 60_000)
+    return f"{minutes // 60} h" if minutes and not minutes % 60 else f"{minutes} min"
 
 
 def _few(values: Sequence[str]) -> str:
@@ -148,20 +199,63 @@ def _few(values: Sequence[str]) -> str:
     return shown if len(values) <= 2 else f"{shown} and {len(values) - 2} more"
 
 
+def print_case(
+    console: Console, store: EmbeddedStore, incident: Incident, users: Sequence[str], why: str
+) -> None:
+    """The heart of one incident: whose data, which log lines prove it, and why it was acted on."""
+    if users:
+        shown = ", ".join(users[:_FEW_USERS])
+        more = f" and {len(users) - _FEW_USERS} more" if len(users) > _FEW_USERS else ""
+        console.print(f"\n[bold]Affected by {incident.id}[/]: the people to notify")
+        console.print(f"  {printable(shown)}{more}")
+    if why:
+        console.print("\n[bold]Why it would be acted on[/]")
+        console.print(f"  {printable(why)}")
+    events = evidence_events(store, incident)
+    lines = sorted(store.lines(events[:_FEW_LINES]), key=lambda line: event_place(line.event))
+    if lines:
+        names = {source.id: source.name for source in store.sources()}
+        console.print(f"\n[bold]Evidence[/]: {len(lines)} of {many(len(events), 'log line')}")
+        for line in lines:
+            _print_line(console, line, names)
+
+
+def _print_line(console: Console, line: RawLine, names: Mapping[str, str]) -> None:
+    source, offset = event_place(line.event)
+    name = Path(names.get(source, source)).name
+    console.print(f"  [dim]{printable(name)} byte {offset:,}, sha256 {line.sha256}[/]")
+    console.print(f"  {printable(line.data.decode('utf-8', 'backslashreplace'))}")
+
+
 def print_next(console: Console, incidents: Sequence[Incident], where: str) -> None:
-    """The commands that come next."""
-    affected = [i for i in incidents if i.affected_count]
+    """The commands that come next; where: the options that lead to the same data."""
     if not incidents:
         return
-    worst = min(affected or incidents, key=lambda i: (i.severity, -i.affected_count, i.id))
+    case, name = worst(incidents).id, program()
     console.print("\n[bold]Next[/]")
     rows = [
-        (f"breachline affected {worst.id}{where}", "the people to notify, one id a line"),
-        (f"breachline evidence list {worst.id}{where}", "the log lines that prove it"),
-        (f"breachline explain --incident {worst.id}{where}", "why it was flagged and acted on"),
+        (f"affected {case}{where}", "the people to notify, one id a line"),
+        (f"evidence list {case}{where}", "the log lines that prove it"),
+        (f"explain --incident {case}{where}", "why it was flagged and acted on"),
+        (f"evidence export {case}{where} -o case.zip", "all of it in one file, for others"),
     ]
     for command, what in rows:
-        console.print(f"  {command}   [dim]# {what}[/]", soft_wrap=True, highlight=False)
+        console.print(f"  [dim]# {what}[/]")
+        console.print(f"  {printable(f'{name} {command}')}")
+
+
+def program() -> str:
+    """How this person can call breachline again: it may not be on the PATH."""
+    called = sys.argv[0]
+    if Path(called).name != "breachline" or shutil.which("breachline"):
+        return "breachline"
+    return shlex.quote(called)
+
+
+def path_text(path: Path) -> str:
+    """A path as it can be typed here: relative if it is below, quoted if it must be."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def log_names(formats: Mapping[str, str]) -> str:

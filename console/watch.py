@@ -7,11 +7,11 @@ only on a terminal.
 from collections.abc import Iterable
 from typing import Self
 
-import orjson
-from rich.console import Console
 from rich.status import Status
 
 from console import report
+from console.options import print_ndjson
+from console.screen import Screen
 from evidence.store import EmbeddedStore
 from records.finding import Finding
 from records.ids import iso
@@ -21,6 +21,7 @@ from streams.pipeline import Step
 from streams.results import finding_documents
 
 _STYLE = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red"}
+_INDENT = " " * 10
 
 
 class Watcher:
@@ -29,9 +30,10 @@ class Watcher:
     def __init__(self, store: EmbeddedStore, *, as_json: bool) -> None:
         self._store = store
         self._json = as_json
-        self._console = Console(highlight=False)
+        self._console = Screen()
         self._lines = 0
-        self._incidents: dict[str, Incident] = {}
+        self._day = ""
+        self._incidents = {one.id: one for one in store.incidents()}
         self._status: Status | None = None
         if self._console.is_terminal and not as_json:
             self._status = self._console.status("reading")
@@ -51,7 +53,8 @@ class Watcher:
         for incident in step.incidents:
             self._incidents[incident.id] = incident
         if self._json:
-            self._print_json(step.findings)
+            if step.findings:
+                print_ndjson(finding_documents(self._store, step.findings))
         else:
             for finding in step.findings:
                 self._finding(finding, step.incidents)
@@ -62,7 +65,8 @@ class Watcher:
             people = sum(incident.affected_count for incident in live)
             self._status.update(
                 f"following {report.printable(frame.name)}: {self._lines:,} lines, "
-                f"{len(live)} incidents, {people:,} people affected   (Ctrl-C ends)"
+                f"{report.many(len(live), 'incident')}, {report.people(people)} affected   "
+                "(Ctrl-C ends)"
             )
 
     def receipt(self, receipt: Receipt) -> None:
@@ -72,32 +76,25 @@ class Watcher:
         action = self._store.log.action(receipt.action)
         if action is not None and action.mode == "enforce":
             self._console.print(
-                f"           {receipt.point}: {receipt.state}: {report.printable(receipt.detail)}",
-                soft_wrap=True,
+                f"{_INDENT}{receipt.point}: {receipt.state}: {report.printable(receipt.detail)}"
             )
 
-    def _print_json(self, findings: Iterable[Finding]) -> None:
-        for document in finding_documents(self._store, findings):
-            self._console.out(orjson.dumps(document).decode(), highlight=False)
-
     def _finding(self, finding: Finding, incidents: Iterable[Incident]) -> None:
-        style = _STYLE[finding.severity]
+        when, style = iso(finding.end_ms), _STYLE[finding.severity]
+        if when[:10] != self._day:
+            self._day = when[:10]
+            self._console.print(f"[dim]{self._day} UTC[/]")
         self._console.print(
-            f"{iso(finding.end_ms)[11:19]}  [{style}]{finding.severity:<8}[/] {finding.rule}: "
-            f"{report.printable(finding.message)}",
-            soft_wrap=True,
+            f"{when[11:19]}  [{style}]{finding.severity:<8}[/]  {finding.rule}: "
+            f"{report.printable(finding.message)}"
         )
         for incident in incidents:
             if finding.id in incident.findings and incident.status != "closed":
-                breach = ", a breach" if incident.breach else ""
                 self._console.print(
-                    f"           [dim]{incident.severity} {incident.id}: "
-                    f"{incident.affected_count:,} people affected{breach}[/]",
-                    soft_wrap=True,
+                    f"{_INDENT}[dim]{incident.severity} {incident.id}: "
+                    f"{report.affected_text(incident)}[/]"
                 )
 
     def _action(self, action: Action) -> None:
         if action.kind == "block_ip":
-            self._console.print(
-                f"           {report.printable(report.block_text([action]))}", soft_wrap=True
-            )
+            self._console.print(f"{_INDENT}{report.printable(report.block_text([action]))}")

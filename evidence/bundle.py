@@ -70,11 +70,13 @@ def export(
     findings: Iterable[Document],
     affected: Sequence[Document],
     objects: Iterable[Document] = (),
+    events: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Write the bundle of an incident to `out`, whole or not at all; its manifest.
 
     incident, findings, affected (each with `user`), objects: the documents as people are shown
-    them. Actions, receipts, approvals and raw lines are the store's.
+    them. Actions, receipts, approvals and raw lines are the store's: the lines of its findings, of
+    what was captured, and of `events`.
 
     Raises:
         LookupError: the store has no such incident.
@@ -86,18 +88,18 @@ def export(
     ids = (record.id, *record.merged)
     actions = [action for action in store.log.actions() if action.incident in ids]
     captured = [entry for name in ids for entry in store.log.captured(name)]
-    events = {entry.event for entry in captured}
+    wanted = {*events, *(entry.event for entry in captured)}
     for finding in store.findings(record.findings):
-        events.update(finding.evidence)
-    left_out: dict[str, Any] = {"lines_not_kept": sorted(events), "lines_masked": 0}
+        wanted.update(finding.evidence)
+    left_out: dict[str, Any] = {"lines_not_kept": sorted(wanted), "lines_masked": 0}
 
     def lines() -> Iterator[_Line]:
         kept = []
-        for line in store.lines(events):
+        for line in store.lines(wanted):
             kept.append(line.event)
             left_out["lines_masked"] += line.masked
             yield _line(line)
-        left_out["lines_not_kept"] = sorted(events.difference(kept))
+        left_out["lines_not_kept"] = sorted(wanted.difference(kept))
 
     users = sorted({str(document["user"]) for document in affected})
     members: dict[str, Iterable[bytes]] = {

@@ -1,9 +1,12 @@
 """Plays a log as if it happened now: frames cut by event time, with the waits between them.
 
-In: a log and how long the play may take. Out: (frame, seconds to wait after it).
+In: a log and how long the play may take. Out: (frame, seconds to wait after it). What a play keeps
+is removed before the next one; nothing else ever is.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -11,6 +14,28 @@ from streams.lines import Frame
 
 LineTimes = Callable[[Frame], Sequence[tuple[int, int]]]
 _TICK_S = 0.25
+_STAYS = frozenset({"run.lock", "keys"})
+_GOES = frozenset({"history", *(f"breachline.db{end}" for end in ("", "-wal", "-shm", "-journal"))})
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier play kept in a folder; its lock and its key stay.
+
+    Raises:
+        ValueError: the folder holds something that no play wrote.
+    """
+    names = {path.name for path in folder.iterdir()}
+    if other := sorted(names - _STAYS - _GOES):
+        raise ValueError(
+            f"playing the example in {folder}: it holds {other[0]}, which no play wrote; "
+            "give another folder with --data-dir"
+        )
+    for name in sorted(names & _GOES):
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def paced(

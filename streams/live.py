@@ -29,6 +29,8 @@ COMMIT_S = 1.0
 """State is written this often while a backlog is read; when caught up, after every poll."""
 RESPOND_S = 0.1
 PRUNE_S = 3600.0
+STOP_S = 2.0
+"""A person who stops the service waits no longer than this for an enforcement point."""
 LOOKBACK_MS = 30 * 86_400_000
 """Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
@@ -84,16 +86,22 @@ class Live:
         *,
         watch: Watch = lambda _frame, _step: None,
         on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
+        caught_up: Callable[[], None] = lambda: None,
         event_time: bool = False,
     ) -> None:
-        """`event_time`: event time is now, for playing an example; else the wall clock is."""
+        """`event_time`: event time is now, for playing an example; else the wall clock is.
+
+        `caught_up` is called once, when what was there has been read and following begins.
+        """
         self._pipeline = pipeline
         self._store = store
         self._history = history
         self._clock = clock
         self._watch = watch
+        self._caught_up = caught_up
         self._event_time = event_time
         self._stopping = asyncio.Event()
+        self._all_read = asyncio.Event()
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
@@ -118,14 +126,16 @@ class Live:
             async with self._responding():
                 frames = merge([_all(f, once=once) for f in self.followers], pipeline.times)
                 while self._commit(frames):
-                    await self._pause(0)
+                    await _pause(self._stopping, 0)
                     if self._stopping.is_set():
                         return
+                if not once:
+                    self._caught_up()
                 while not (once or self._stopping.is_set()):
                     found = [frame for f in self.followers if (frame := f.poll()) is not None]
                     if found:
                         self._commit(iter(found))
-                    await self._pause(0 if found else POLL_S)
+                    await _pause(self._stopping, 0 if found else POLL_S)
         finally:
             for follower in self.followers:
                 follower.close()
@@ -137,7 +147,7 @@ class Live:
                 if self._stopping.is_set():
                     return
                 self._commit(iter([frame]))
-                await self._pause(wait_s)
+                await _pause(self._stopping, wait_s)
 
     @asynccontextmanager
     async def _responding(self) -> AsyncIterator[None]:
@@ -145,14 +155,18 @@ class Live:
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self._respond_always())
             yield
+            self._all_read.set()
+            # What is cut off here is in the outbox, and the next run reads back before it repeats.
+            await asyncio.wait([task], timeout=STOP_S if self._stopping.is_set() else None)
             task.cancel()
-        # What was decided last still gets its first attempt.
-        await self.respond.step(self._now_ms())
 
     async def _respond_always(self) -> None:
-        while True:
+        while not self._all_read.is_set():
             wait_s = await self.respond.step(self._now_ms())
-            await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
+            await _pause(self._all_read, RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
+        # What was decided last still gets its first attempt.
+        while await self.respond.step(self._now_ms()) == 0:
+            pass
 
     def _commit(self, frames: Iterator[Frame]) -> bool:
         """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
@@ -184,13 +198,7 @@ class Live:
         return True
 
     def _now_ms(self) -> int:
-        return self._pipeline.tally.last_ms if self._event_time else self._clock.now_ms()
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), max(seconds, 0.001))
-        except TimeoutError:
-            return
+        return self._pipeline.watermark_ms if self._event_time else self._clock.now_ms()
 
     def _prune(self, now_ms: int) -> None:
         """Forget, once an hour, what is older than the look-back and no incident refers to."""
@@ -217,6 +225,13 @@ class _Marks(Mapping[str, int]):
 
     def __len__(self) -> int:
         return len(self._sources)
+
+
+async def _pause(until: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(until.wait(), max(seconds, 0.001))
+    except TimeoutError:
+        return
 
 
 def _all(follower: Follower, *, once: bool) -> Iterator[Frame]:

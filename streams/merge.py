@@ -30,36 +30,58 @@ def merge(logs: Sequence[Iterator[Frame]], times: LineTimes) -> Iterator[Frame]:
         for log in next(iter(lanes.values())):
             yield from log
         return
-    heap: list[tuple[int, int, Frame, Iterator[Frame]]] = []
-
-    def push(number: int, lane: Iterator[Frame], after_ms: int) -> None:
-        if (frame := next(lane, None)) is not None:
-            first = next((time_ms for _, time_ms in times(frame)), after_ms)
-            heapq.heappush(heap, (first, number, frame, lane))
-
+    heap: list[tuple[int, int, _Lane]] = []
     for number, group in enumerate(lanes.values()):
-        push(number, chain.from_iterable(group), 0)
+        lane = _Lane(chain.from_iterable(group), times)
+        if lane.next_frame():
+            heapq.heappush(heap, (lane.first_ms, number, lane))
     while heap:
-        first_ms, number, frame, lane = heapq.heappop(heap)
-        until_ms = heap[0][0] + SLACK_MS if heap else None
-        head, tail, next_ms = _cut(frame, times(frame), until_ms)
-        yield head
-        if tail is None:
-            push(number, lane, first_ms)
+        _, number, lane = heapq.heappop(heap)
+        yield lane.take(heap[0][0] + SLACK_MS if heap else None)
+        if lane.rest or lane.next_frame():
+            heapq.heappush(heap, (lane.first_ms, number, lane))
+
+
+class _Lane:
+    """The frames of one source, given out in pieces; each line's time is looked up once."""
+
+    def __init__(self, frames: Iterator[Frame], times: LineTimes) -> None:
+        self._frames = frames
+        self._times = times
+        self._line_times: Sequence[tuple[int, int]] = ()
+        self._at = 0
+        """Of `_line_times`: the first that was not given out."""
+        self._start = 0
+        """Offset of what was not given out."""
+        self.rest = False
+        """Whether some of the frame at hand is still to be given out."""
+        self.first_ms = 0
+        """Time of what comes next; of a frame without any times, that of the one before it."""
+
+    def next_frame(self) -> bool:
+        """Go on to the next frame; False if there is none."""
+        frame = next(self._frames, None)
+        if frame is None:
+            return False
+        self._frame, self._line_times, self._at = frame, self._times(frame), 0
+        self._start, self.rest = frame.offset, True
+        if self._line_times:
+            self.first_ms = self._line_times[0][1]
+        return True
+
+    def take(self, until_ms: int | None) -> Frame:
+        """Lines up to the first that lies after `until_ms`, at least one; None: all."""
+        frame, start = self._frame, self._start
+        last = len(self._line_times)
+        cut = last
+        if until_ms is not None:
+            later = (n for n in range(self._at + 1, last) if self._line_times[n][1] > until_ms)
+            cut = next(later, last)
+        if cut == last:
+            self.rest = False
+            data = frame.data[start - frame.offset :] if start > frame.offset else frame.data
         else:
-            heapq.heappush(heap, (next_ms, number, tail, lane))
-
-
-def _cut(
-    frame: Frame, line_times: Sequence[tuple[int, int]], until_ms: int | None
-) -> tuple[Frame, Frame | None, int]:
-    """(lines up to the first that lies after `until_ms`, the rest or None, time of the rest)."""
-    if until_ms is None:
-        return frame, None, 0
-    for count, (offset, time_ms) in enumerate(line_times):
-        if time_ms > until_ms and count:
-            at = offset - frame.offset
-            head = msgspec.structs.replace(frame, data=frame.data[:at])
-            tail = msgspec.structs.replace(frame, data=frame.data[at:], offset=offset)
-            return head, tail, time_ms
-    return frame, None, 0
+            self._at = cut
+            self._start, self.first_ms = self._line_times[cut]
+            data = frame.data[start - frame.offset : self._start - frame.offset]
+        return msgspec.structs.replace(frame, data=data, offset=start)

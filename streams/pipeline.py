@@ -110,7 +110,7 @@ class Pipeline:
         if findings:
             findings = store.put_findings(findings)
             self.tally.found(findings)
-        watermark_ms = self.tally.last_ms
+        watermark_ms = self.watermark_ms
         now = watermark_ms if now_ms is None else now_ms
         folded = self.desk.fold(
             findings,
@@ -128,6 +128,11 @@ class Pipeline:
                 self._performer.intend(folded.actions, now)
         return Step(batch, findings, folded.incidents, folded.actions)
 
+    @property
+    def watermark_ms(self) -> int:
+        """The latest believable event time so far: one line's wrong clock does not move it."""
+        return self.reader.watermark.max_ms or self.tally.last_ms
+
     def _source(self, frame: Frame) -> SourceState:
         state = self.sources.get(frame.source)
         if state is None:
@@ -142,6 +147,10 @@ class Pipeline:
     def keep_incidents(self) -> None:
         """What commands need that read a finished scan: sources and incidents, no stream state."""
         self.keep_sources()
+        self.keep_desk()
+
+    def keep_desk(self) -> None:
+        """The incidents' own state, where something other than a frame changed it."""
         self.store.save_state(("incidents", key, value) for key, value in self.desk.take_dirty())
 
     def keep_sources(self) -> None:

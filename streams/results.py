@@ -6,6 +6,7 @@ In: a store and the desk's impacts. Out: NDJSON and text files in a folder that 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import orjson
@@ -22,6 +23,7 @@ from incidents.documents import (
 from records.finding import Finding
 from records.ids import event_place
 from records.incident import Incident
+from streams.plain import plain
 
 SUMMARY = "summary.json"
 
@@ -44,7 +46,9 @@ def prepare(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def finding_documents(store: EmbeddedStore, findings: Iterable[Finding]) -> Iterator[object]:
+def finding_documents(
+    store: EmbeddedStore, findings: Iterable[Finding]
+) -> Iterator[dict[str, Any]]:
     """Findings as ECS documents, each line of evidence with its source, offset and SHA-256."""
     names = {source.id: source.name for source in store.sources()}
     for finding in findings:
@@ -77,7 +81,8 @@ def write_results(
 
 def write_affected(folder: Path, incident: Incident, impact: Impact) -> None:
     """INCIDENT.txt, INCIDENT.ndjson and INCIDENT.objects.ndjson."""
-    text = "".join(f"{user}\n" for user in impact.users)
+    # An id with a line break in it must not become two people.
+    text = "".join(f"{plain(user)}\n" for user in impact.users)
     (folder / f"{incident.id}.txt").write_text(text, encoding="utf-8")
     write_ndjson(folder / f"{incident.id}.ndjson", map(affected_document, impact.rows))
     write_ndjson(folder / f"{incident.id}.objects.ndjson", map(object_document, impact.objects))

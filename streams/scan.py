@@ -90,7 +90,7 @@ def scan(
                 break
         with store.transaction():
             pipeline.keep_incidents()
-        capture = StoreCapture(store, lambda: pipeline.tally.last_ms)
+        capture = StoreCapture(store, lambda: pipeline.watermark_ms)
         for incident in store.incidents():
             capture.capture(incident.id)
         if history is not None:

@@ -15,6 +15,7 @@ from records.finding import Finding
 
 _FACTS = attrgetter("route", "verdict", "provenance", "allowed")
 _SESSION = attrgetter("session")
+_TIME_MS = attrgetter("time_ms")
 MAX_ROUTES = 10_000
 OTHER_ROUTES = "(other routes)"
 
@@ -34,6 +35,7 @@ class Tally(msgspec.Struct):
     """Provenance of the principal -> events; "" without one."""
     findings: dict[str, int] = {}
     first_ms: int = 0
+    """Event time of the first event that was not late; 0 before any."""
     last_ms: int = 0
 
     def add(self, batch: Batch) -> None:
@@ -55,9 +57,14 @@ class Tally(msgspec.Struct):
             if allowed and verdict == "foreign":
                 by_verdict["allowed"] = by_verdict.get("allowed", 0) + count
             self.provenance[provenance] = self.provenance.get(provenance, 0) + count
-        first, last = events[0].time_ms, events[-1].time_ms
-        self.first_ms = min(self.first_ms or first, first)
-        self.last_ms = max(self.last_ms, last)
+        times = list(map(_TIME_MS, events))
+        self.last_ms = max(self.last_ms, *times)
+        # A late line may come from a clock that never was set: what is kept does not begin there.
+        first = min(
+            times if not batch.late else (e.time_ms for e in events if not e.late), default=0
+        )
+        if first:
+            self.first_ms = min(self.first_ms or first, first)
 
     def found(self, findings: Iterable[Finding]) -> None:
         """Count new findings."""

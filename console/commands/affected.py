@@ -7,6 +7,7 @@ import click
 from console.case import desk_of, incident_of, opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
 from incidents.documents import affected_document, object_document
+from streams.plain import plain
 
 _EXAMPLE = """\b
 Examples:
@@ -42,4 +43,5 @@ def command(
         elif as_json:
             print_ndjson(map(affected_document, impact.rows))
         else:
-            click.echo("".join(f"{user}\n" for user in impact.users), nl=False)
+            # An id with a line break in it must not become two people.
+            click.echo("".join(f"{plain(user)}\n" for user in impact.users), nl=False)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from console import containment, report
 from console.case import opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.screen import Screen
 from streams.clock import SystemClock
 
 
@@ -31,7 +31,7 @@ def command(
     if as_json:
         print_ndjson(map(msgspec.to_builtins, found))
         return
-    console = Console(highlight=False)
+    console = Screen()
     if not found:
         console.print("No block was decided.")
         return
@@ -40,10 +40,10 @@ def command(
         table.add_column(name, overflow="fold")
     for row in found:
         table.add_row(
-            row.target,
+            report.printable(row.target),
             f"{row.state} ({row.mode})",
             row.gateway,
             row.until[:19].replace("T", " "),
             report.printable(row.reason),
         )
-    console.print(table)
+    console.print(table, soft_wrap=False)

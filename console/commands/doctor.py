@@ -11,6 +11,7 @@ from console import checkup
 from console.fault import Negative, Unreachable
 from console.options import as_json, common, print_ndjson, settings_of
 from streams.clock import SystemClock
+from streams.plain import plain
 
 
 @click.command(epilog="Example: breachline doctor --config breachline.yaml")
@@ -32,9 +33,9 @@ def command(
     else:
         for result in results:
             mark = "ok  " if result.state == "ok" else "FAIL" if result.state != "note" else "note"
-            click.echo(f"{mark}  {result.what}: {result.says}")
-            if result.do:
-                click.echo(f"      {result.do}")
+            click.echo(f"{mark}  {result.what}: {plain(result.says)}")
+            for line in filter(None, result.do.split("\n")):
+                click.echo(f"      {plain(line)}")
     if any(result.state == "unreachable" for result in results):
         raise Unreachable("a configured dependency could not be reached")
     if any(result.state == "wrong" for result in results):

@@ -1,14 +1,14 @@
 """`breachline evidence`: the log lines that prove an incident: list, show, export, verify."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from console import report
 from console.case import desk_of, incident_of, opened
 from console.fault import Negative, Refused
 from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
+from console.report import many
 from evidence import bundle
 from evidence.store import EmbeddedStore
 from incidents.documents import (
@@ -20,6 +20,7 @@ from records.event import RawLine
 from records.ids import event_place
 from streams.capture import evidence_events
 from streams.clock import SystemClock
+from streams.plain import plain
 from streams.results import finding_documents
 
 
@@ -40,21 +41,21 @@ def list_(
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
-    """List the log lines behind INCIDENT: where they stand and their SHA-256."""
+    """List the log lines behind INCIDENT: event, place, and SHA-256 of the line as logged."""
     settings = settings_of(config, data_dir)
     with opened(settings, from_dir) as store:
-        documents = _lines(store, incident)
-        if as_json:
-            print_ndjson(documents)
-            return
-        console = Console(highlight=False)
-        for document in documents:
-            console.print(
-                f"{document['source']}:{document['offset']} sha256={document['sha256']}",
-                soft_wrap=True,
-                markup=False,
-            )
-        console.print(f"{len(documents):,} lines. Show one: breachline evidence show EVENT")
+        events = evidence_events(store, incident_of(store, incident))
+        documents = _lines(store, events)
+    if as_json:
+        print_ndjson(documents)
+        return
+    for document in documents:
+        click.echo(plain(_row(document)))
+    gone = len(events) - len(documents)
+    missing = f", {gone:,} more are no longer kept" if gone else ""
+    click.echo(f"{many(len(documents), 'line')}{missing}.", err=True)
+    if documents:
+        click.echo(f"Show one: breachline evidence show {documents[0]['event']}", err=True)
 
 
 @command.command(epilog="Example: breachline evidence show 1f0c9a3b5d7e2468-27f9")
@@ -82,7 +83,7 @@ def show(
             print_ndjson([document])
         else:
             for name, value in document.items():
-                click.echo(f"{name:<8} {report.plain(str(value))}")
+                click.echo(f"{name:<8} {plain(str(value))}")
 
 
 @command.command(epilog="Example: breachline evidence export inc-4f1c -o case.zip")
@@ -129,10 +130,10 @@ def _names(store: EmbeddedStore) -> dict[str, str]:
     return {source.id: source.name for source in store.sources()}
 
 
-def _lines(store: EmbeddedStore, incident: str) -> list[dict[str, object]]:
+def _lines(store: EmbeddedStore, events: Iterable[str]) -> list[dict[str, object]]:
     names = _names(store)
-    one = incident_of(store, incident)
-    return [_document(line, names) for line in store.lines(evidence_events(store, one))]
+    kept = sorted(store.lines(events), key=lambda line: event_place(line.event))
+    return [_document(line, names) for line in kept]
 
 
 def _document(line: RawLine, names: dict[str, str]) -> dict[str, object]:
@@ -145,3 +146,8 @@ def _document(line: RawLine, names: dict[str, str]) -> dict[str, object]:
         "masked": line.masked,
         "line": line.data.decode("utf-8", "backslashreplace"),
     }
+
+
+def _row(document: Mapping[str, object]) -> str:
+    place = f"{document['source']}:{document['offset']}"
+    return f"{document['event']}  {place}  sha256 {document['sha256']}"

@@ -6,10 +6,12 @@ from typing import Any
 import click
 import msgspec
 
-from console import explanation, report
+from console import explanation
 from console.case import folder_of, opened
 from console.fault import Refused
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from intake.addresses import canonical_address
+from streams.plain import plain
 
 _EXAMPLE = """\b
 Examples:
@@ -41,7 +43,7 @@ def command(
 ) -> None:
     """Say what was seen of an actor, which limits it passed or not, and what was decided."""
     asked: dict[str, Any] = {
-        "ip": ip, "principal": principal, "session": session,
+        "ip": canonical_address(ip or ""), "principal": principal, "session": session,
         "finding": finding, "incident": incident,
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value}
@@ -58,4 +60,4 @@ def command(
         print_ndjson([msgspec.to_builtins(answer)])
         return
     for line in explanation.lines(answer):
-        click.echo(report.plain(line) if line else "")
+        click.echo(plain(line))

@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
-from console import report
 from console.case import folder_of, opened
 from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
 from evidence.history import History
+from intake.addresses import canonical_address
 from intake.times import parse_time
+from records.ids import iso
+from streams.plain import plain
 
 _EXAMPLE = """\b
 Examples:
@@ -73,18 +75,18 @@ def command(
             print_ndjson(dict(zip(columns, map(_plain, row), strict=True)) for row in rows)
             return
         found = history.search(
-            ip=ip, principal=principal, session=session, user=user, route=route,
-            since_ms=since, until_ms=until, where=where, limit=limit,
+            ip=canonical_address(ip) if ip else None, principal=principal, session=session,
+            user=user, route=route, since_ms=since, until_ms=until, where=where, limit=limit,
         )  # fmt: skip
         if as_json:
             print_ndjson({key: _plain(value) for key, value in row.items()} for row in found)
             return
         for row in found:
-            click.echo(report.plain(_line(row)))
+            click.echo(plain(_line(row)))
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    when, who = f"{row['time']:%Y-%m-%d %H:%M:%S}", row["principal"] or "-"
+    when, who = iso(row["time_ms"])[:19].replace("T", " "), row["principal"] or "-"
     return (
         f"{when} {row['ip']:<15} {who:<12} {row['verdict']:<12} {row['outcome']:<8} "
         f"{row['method']} {row['path']} {row['status']}"

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from console import report
 from console.case import incident_of, opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.screen import Screen
 from evidence.store import EmbeddedStore
 from incidents.clocks import clocks
 from incidents.documents import incident_document
@@ -43,16 +43,16 @@ def command(
             if as_json:
                 print_ndjson([incident_document(one)])
             else:
-                _show(Console(highlight=False), store, one)
+                _show(Screen(), store, one)
             return
         every = list(store.incidents())
         if as_json:
             print_ndjson(map(incident_document, every))
         else:
-            report.print_incidents(Console(highlight=False), every, store.log.actions())
+            report.print_incidents(Screen(), every, store.log.actions())
 
 
-def _show(console: Console, store: EmbeddedStore, incident: Incident) -> None:
+def _show(console: Screen, store: EmbeddedStore, incident: Incident) -> None:
     due = clocks(incident.awareness_ms)["authority_deadline"]
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim")
@@ -60,8 +60,8 @@ def _show(console: Console, store: EmbeddedStore, incident: Incident) -> None:
     coverage = incident.coverage
     accounts = ", ".join(f"{a.id} ({a.relation})" for a in incident.actor_accounts)
     affected = (
-        f"{incident.affected_count:,} people for certain, at most {incident.affected_upper:,}; "
-        f"{incident.attempted_count:,} more were tried"
+        f"{report.people(incident.affected_count)} for certain, "
+        f"at most {incident.affected_upper:,}; {incident.attempted_count:,} more were tried"
     )
     begins = "complete" if coverage.complete else "may begin before what is kept"
     categories = ", ".join(incident.categories) or "no category"
@@ -73,30 +73,27 @@ def _show(console: Console, store: EmbeddedStore, incident: Incident) -> None:
         ("seen", f"{iso(incident.first_seen_ms)} to {iso(incident.last_seen_ms)}"),
         ("actors", report.printable(", ".join(map(str, incident.actors)) or "none")),
         ("affected", affected),
-        ("records", f"{incident.records_count:,} accesses; {categories}"),
+        ("records", f"{incident.records_count:,} accesses; {report.printable(categories)}"),
         ("unknown", f"{incident.unknown_objects:,} objects whose owner nobody could name"),
-        ("left out", accounts or "nobody"),
+        ("left out", report.printable(accounts) or "nobody"),
         ("rests on", f"logs from {iso(coverage.from_ms)}, {begins}"),
         ("authority", f"to be told by {due} if this is a breach (GDPR art. 33)"),
     ]
     for name, value in rows:
         table.add_row(name, value)
-    console.print(table)
+    console.print(table, soft_wrap=False)
     console.print("\n[bold]Findings[/]")
     for finding in store.findings(incident.findings):
         console.print(
             f"  {finding.severity:<8} {finding.rule}: {report.printable(finding.message)} "
-            f"[dim](confidence {finding.confidence:.2f}, {finding.id[:12]})[/]",
-            soft_wrap=True,
+            f"[dim](confidence {finding.confidence:.2f}, {finding.id[:12]})[/]"
         )
     actions = [action for action in store.log.actions() if action.incident == incident.id]
     console.print("\n[bold]Actions[/]")
     for action in actions:
         receipts = list(store.log.receipts(action.id))
         last = f"; {receipts[-1].state}: {receipts[-1].detail}" if receipts else ""
+        said = f"{action.kind} {action.target} ({action.mode}) "
         console.print(
-            f"  {action.kind} {report.printable(action.target)} [{action.mode}] "
-            f"{action.guard.verdict}: {report.printable(action.guard.why + last)}",
-            soft_wrap=True,
-            markup=False,
+            f"  {report.printable(f'{said}{action.guard.verdict}: {action.guard.why}{last}')}"
         )

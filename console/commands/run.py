@@ -2,20 +2,19 @@
 
 import asyncio
 import os
-import shutil
 import signal
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
 
 import click
-from rich.console import Console
 
-from console import report
 from console.enforcement import gateway_of
 from console.fault import Refused
 from console.options import as_json, common, refusing, settings_of
+from console.overview import Overview
 from console.watch import Watcher
 from evidence.history import History
 from evidence.keys import CredentialDigest, load_digest_key
@@ -25,8 +24,7 @@ from responders._base import Responder
 from responders.capture_evidence import CaptureEvidence
 from streams.capture import StoreCapture
 from streams.clock import SystemClock
-from streams.example import paced
-from streams.hints import hints
+from streams.example import clear, paced
 from streams.live import Busy, Live, Outbox, lock
 from streams.pipeline import Pipeline
 from streams.settings import Settings
@@ -39,7 +37,8 @@ Examples:
   breachline run access.log --once
   breachline run --example
 """
-_PLAY_S = 20.0
+_PLAY_S = 15.0
+_EXAMPLE_DIR = "example"
 
 
 @click.command(epilog=_EXAMPLE)
@@ -61,12 +60,12 @@ def command(
     State is kept in the data directory: after a stop or a crash it goes on at the next line.
     """
     if example:
+        if logs:
+            raise click.UsageError("--example plays the bundled log: name no other beside it.")
         with as_file(files("console") / "example") as folder:
             settings = settings_of(config or folder / "breachline.yaml", None)
-            here = (data_dir or Path("var")) / "example"
-            with refusing():
-                shutil.rmtree(here, ignore_errors=True)
-            settings = settings.model_copy(update={"data_dir": here})
+            where = (data_dir or Path.cwd() / "var") / _EXAMPLE_DIR
+            settings = settings.model_copy(update={"data_dir": where})
             log = str(folder / "access.log.gz")
             return _serve(settings, (log,), once=True, example=True, as_json=as_json)
     if not logs:
@@ -83,13 +82,15 @@ def _serve(
 ) -> int:
     with refusing():
         tables = read_tables(settings.intake)
-        digest = CredentialDigest(load_digest_key(settings.data_dir, create=True))
     with ExitStack() as stack:
         try:
             stack.enter_context(lock(settings.data_dir))
         except Busy as error:
             raise Refused(str(error)) from error
         with refusing():
+            if example:
+                clear(settings.data_dir)
+            digest = CredentialDigest(load_digest_key(settings.data_dir, create=True))
             store = stack.enter_context(EmbeddedStore.open(settings.data_dir))
         history = None
         if settings.history.enabled:
@@ -112,12 +113,19 @@ def _serve(
             resumable=True,
         )
         pipeline.restore()
+        overview = Overview(pipeline, store, settings, example=example)
+        if not as_json:
+            overview.begin(logs)
         with Watcher(store, as_json=as_json) as watcher:
             code = asyncio.run(
-                _live(settings, pipeline, store, history, watcher, logs, once=once, example=example)
-            )
+                _live(
+                    settings, pipeline, store, history, watcher, logs,
+                    once=once, example=example,
+                    caught_up=(lambda: None) if as_json else overview.caught_up,
+                )
+            )  # fmt: skip
         if not as_json:
-            _summary(pipeline, store, settings, example=example)
+            overview.end()
         return code
 
 
@@ -131,12 +139,16 @@ async def _live(
     *,
     once: bool,
     example: bool,
+    caught_up: Callable[[], None],
 ) -> int:
     clock = SystemClock()
     interrupted: list[int] = []
 
     def received(receipt: Receipt) -> None:
-        pipeline.desk.apply(receipt)
+        # Inside the receipt's transaction: what it makes of the incident stands with it.
+        if (incident := pipeline.desk.apply(receipt)) is not None:
+            store.put_incidents([incident])
+            pipeline.keep_desk()
         watcher.receipt(receipt)
 
     async with gateway_of(settings, os.environ) as gateway:
@@ -152,6 +164,7 @@ async def _live(
             Random(),
             watch=watcher.step,
             on_receipt=received,
+            caught_up=caught_up,
             event_time=example,
         )
 
@@ -167,29 +180,3 @@ async def _live(
         else:
             await live.follow(logs, once=once)
     return 130 if signal.SIGINT in interrupted else 0
-
-
-def _summary(
-    pipeline: Pipeline,
-    store: EmbeddedStore,
-    settings: Settings,
-    *,
-    example: bool,
-) -> None:
-    console = Console(highlight=False)
-    tally = pipeline.tally
-    document = tally.document(0)
-    console.print(f"\n{report.totals_line(document)}", soft_wrap=True)
-    console.print(report.judged_line(document), soft_wrap=True)
-    formats = {state.format for state in pipeline.sources.values()}
-    report.print_hints(console, hints(tally, formats, pipeline.incomparable()))
-    incidents = [i for i in store.incidents() if i.status != "closed"]
-    report.print_incidents(console, incidents, store.log.actions())
-    where = f" --data-dir {settings.data_dir}" if example else ""
-    report.print_next(console, incidents, where)
-    if example:
-        console.print(
-            "\nThat was the bundled example. For your own log:  make run LOG=/path/to/access.log"
-        )
-    else:
-        console.print(f"\nKept in {settings.data_dir}/; the next run goes on from here.")

@@ -3,16 +3,17 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from console import report
 from console.fault import Negative, Refused
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from console.progress import Progress
+from console.screen import Screen
 from evidence.store import EmbeddedStore
 from intake.formats._base import discover
 from records.kinds import SEVERITIES
 from streams.clock import SystemClock
+from streams.plain import plain
 from streams.results import finding_documents, prepare
 from streams.scan import Scanned, scan
 from streams.sources import problems
@@ -78,7 +79,7 @@ def command(
             on_step=progress.step,
         )
     for damage in result.damaged:
-        click.echo(f"Warning: {damage}; what was readable was read", err=True)
+        click.echo(f"Warning: {plain(damage)}; what was readable was read", err=True)
     with EmbeddedStore.open_readonly(folder) as store:
         if as_json:
             print_ndjson(finding_documents(store, store.findings()))
@@ -96,15 +97,19 @@ def _only_duplicates(result: Scanned) -> bool:
 
 
 def _print(result: Scanned, store: EmbeddedStore, folder: Path) -> None:
-
-    console = Console(highlight=False)
+    console = Screen()
     summary = result.summary
-    console.print(report.source_line(summary, report.log_names(result.formats)), soft_wrap=True)
-    console.print(report.totals_line(summary), soft_wrap=True)
-    console.print(report.judged_line(summary), soft_wrap=True)
+    names = report.printable(report.log_names(result.formats))
+    console.print(report.source_line(summary, names))
+    console.print(report.totals_line(summary))
+    console.print(report.judged_line(summary))
     report.print_rejects(console, summary)
     report.print_hints(console, result.hints)
     incidents = [i for i in store.incidents() if i.status != "closed"]
-    report.print_incidents(console, incidents, store.log.actions())
-    report.print_next(console, incidents, f" --from {folder}")
-    console.print(f"\nResult: {folder}/", soft_wrap=True)
+    if summary["events"] or incidents:
+        report.print_incidents(console, incidents, store.log.actions())
+    else:
+        report.print_nothing(console, summary)
+    where = report.path_text(folder)
+    report.print_next(console, incidents, f" --from {where}")
+    console.print(f"\nResult: {report.printable(where)}/")

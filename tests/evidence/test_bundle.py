@@ -261,3 +261,12 @@ def test_member_twice(bundle):
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(bundle, "a") as out:
         out.writestr("affected.txt", b"u-1\nu-2\n")
     assert "affected.txt is in the bundle more than once" in verify(bundle)
+
+
+def test_further_events_bring_their_lines_and_say_what_is_not_kept(full, tmp_path):
+    out = tmp_path / "bundle.zip"
+    manifest = export(full, "inc-1", out, NOW_MS, **DOCUMENTS, events=[E[5], E[0], E[3]])
+    lines = [json.loads(row)["event"] for row in parts(out)["lines.ndjson"].splitlines()]
+    assert sorted(lines) == sorted([E[0], E[1], E[2], E[5]])
+    assert manifest["left_out"]["lines_not_kept"] == [E[3], E[4]]
+    assert verify(out) == []
