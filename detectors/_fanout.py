@@ -6,7 +6,7 @@ out; what lies over a minute back is settled and may be compared, what is newer 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -22,7 +22,7 @@ JUMBLE_S = 2
 MAX_IDS = 2048
 MAX_GROUP = 256
 MAX_GROUPS = 512
-MAX_HELD = 2048
+MAX_HELD = 1024
 """Sightings over all clients of an address: a value of at most some 300 KiB."""
 _NUMBER = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)
 
@@ -112,16 +112,37 @@ def first_two(known: tuple[Sighting, ...], fresh: Sighting) -> tuple[Sighting, .
     return tuple(sorted({*known, fresh} - {*sorted((*like, fresh))[2:]}))
 
 
-def crossings(
-    state: Fan, group: Group, added: list[Sighting], window: tuple[float, int], limit: int
-) -> Iterator[tuple[str, list[Sighting]]]:
-    """The ways in which a client goes through ids in a window: (feature, deciding sightings)."""
-    if found := burst(state, group, window, limit):
-        yield "burst", found
+def crossing(
+    state: Fan,
+    group: Group,
+    added: list[Sighting],
+    window: tuple[float, int],
+    limit: int,
+    answered: int,
+) -> tuple[str, list[Sighting]]:
+    """How a client goes through ids in a window, and the deciding sightings; none if it does not.
+
+    At least `answered` of the ids must have been: nothing is lost where all is refused.
+    """
+
+    def served(names: Iterable[str]) -> bool:
+        missing = answered
+        for name in names:
+            missing -= any(s.kinds & ANSWERED for s in state.unseen(group, name, window))
+            if missing <= 0:
+                return True
+        return False
+
+    if not served(group):
+        return "", []
+    if (found := burst(state, group, window, limit)) and served(s.target for s in found):
+        return "rushed through", found
     for fresh in added:
         if state.unseen(group, fresh.target, window):
             for found in walks(state, group, fresh, window, limit):
-                yield "sequence", found
+                if served(s.target for s in found):
+                    return "walked through", found
+    return "", []
 
 
 def walks(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from detectors._base import Detector, Level, Limit, Window, WindowSettings, deciding
-from detectors._fanout import ANSWERED, Fan, Group, crossings
+from detectors._fanout import ANSWERED, Fan, Group, crossing
 from detectors._state import LATENESS_S, Sighting, ends
 from records.event import Actor, Signal
 from records.finding import Explain, Finding
@@ -16,8 +16,8 @@ SURE = frozenset({"proven", "presumed"})
 NOT_ASKED = frozenset({401, 429})
 SUCCEEDED = frozenset({"proven", "possible"})
 UNSURE, NAMELESS = 0.7, 0.6
-BATCH = 64
-"""Targets of one unjudged request that are looked at."""
+PAGE = 5
+"""An unjudged request for so many ids is a page that somebody opened, not a step."""
 
 
 class IdentityFanout(Detector[Fan]):
@@ -30,7 +30,7 @@ class IdentityFanout(Detector[Fan]):
     not as foreign: never sure enough to block.
     Misses: under (c) ids in random order from an address first seen within 15 min unless three
     times the limit come at 4 a second, or slower than one in 2 s, or from a busy address; walkers
-    who change the user agent at each request or take strides over 10; ids that are active
+    who change the user agent at each request, take strides over 10 or pages of 5; ids active
     elsewhere at the time (another address's state); fan-out over addresses; late lines.
     False alarms: a NAT behind which several people did foreign reads (see cross_user_read),
     support staff and services that are not listed, link checkers and exports that walk profiles.
@@ -131,7 +131,7 @@ class IdentityFanout(Detector[Fan]):
         second, window_s = signal.time_ms // 1000, self.novel_window_s
         added: list[Sighting] = []
         group: Group = {}
-        for target in signal.targets[:BATCH] or (signal.claimed,):
+        for target in (signal.targets or (signal.claimed,)) if len(signal.targets) < PAGE else ():
             if state.meet(target, second, window_s):
                 kinds = ANY | ANSWERED if signal.outcome in SUCCEEDED else ANY
                 # A claim that stands in for the principal changes with each id: it is no client.
@@ -148,22 +148,18 @@ class IdentityFanout(Detector[Fan]):
         seen = (sighting for history in group.values() for sighting in history)
         for end_s in ends(second, state.last_s, seen):
             window = (end_s - window_s, end_s)
-            for feature, found in crossings(state, group, added, window, self.novel_limit):
-                answered = sum(
-                    any(t.kinds & ANSWERED for t in state.unseen(group, s.target, window))
-                    for s in found
-                )
-                if answered >= self.proven_limit:
-                    did = "walked through" if feature == "sequence" else "rushed through"
-                    level = Level("high", self.novel_limit, window_s, ANY, did, "user id", NAMELESS)
-                    explain: Explain = {
-                        "feature": feature,
-                        "one_route": True,
-                        "answered": answered,
-                        "address_known_s": end_s - state.born_s,
-                    }
-                    yield from self._emit(actor, level, second, found, state, explain)
-                    return
+            feature, found = crossing(
+                state, group, added, window, self.novel_limit, self.proven_limit
+            )
+            if found:
+                level = Level("high", self.novel_limit, window_s, ANY, feature, "user id", NAMELESS)
+                explain: Explain = {
+                    "feature": feature,
+                    "one_route": True,
+                    "address_known_s": end_s - state.born_s,
+                }
+                yield from self._emit(actor, level, second, found, state, explain)
+                return
 
     def _emit(
         self,

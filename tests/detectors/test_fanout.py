@@ -36,7 +36,7 @@ def test_meeting_an_id(before, now, expected):
 def test_of_one_id_the_earliest_two_seconds_are_kept_in_any_order():
     seen = [sighting(second) for second in (0, 0.5, 3, 9, 12)]
     expected = (seen[0], seen[2])
-    known = ()
+    known: tuple[Sighting, ...] = ()
     for one in (seen[3], seen[4], seen[0], seen[1], seen[2]):
         known = first_two(known, one)
     assert known == expected

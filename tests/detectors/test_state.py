@@ -106,7 +106,7 @@ def test_remember(known, fresh, settled_s, expected):
 
 
 def test_history_is_bounded():
-    known = ()
+    known: tuple[Sighting, ...] = ()
     for kinds in range(1000):
         known = remember(known, sighting(kinds, kinds=kinds), START_S)
     assert len(known) == HISTORY
