@@ -16,7 +16,7 @@ from incidents.outages import Outages
 from incidents.policy import Policy, attack_start_ms
 from incidents.population import Population
 from incidents.register import Register
-from incidents.settings import PolicySettings
+from incidents.settings import NeverBlock, PolicySettings
 from incidents.summary import describe, describe_fault
 from records.event import Actor, Exposure
 from records.finding import Finding
@@ -321,6 +321,10 @@ class Desk:
             group.document.first_seen_ms, min(starts, default=action.decided_ms), action.decided_ms
         )
         return self._policy.recheck(action, now_ms, before_ms, group.principals)
+
+    def relist(self, entries: Iterable[NeverBlock]) -> None:
+        """Take the never-block list as the configuration has it now."""
+        self._policy.relist(entries)
 
     def _group(self, incident: str, doing: str) -> Group:
         if (group := self._register.group_of.get(incident)) is None:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import msgspec
 
 from incidents.population import Population
-from incidents.settings import PolicySettings
+from incidents.settings import NeverBlock, PolicySettings
 from records.finding import Finding
 from records.ids import iso
 from records.incident import Guard
@@ -70,8 +70,12 @@ class Guards:
         self.settings = settings
         self._population = population
         self._protected = [ip_network(text, strict=False) for text in (*HOME, *protected)]
-        self._listed = [(ip_network(entry.cidr), entry) for entry in settings.never_block]
         self._carriers = [ip_network(text) for text in settings.carriers]
+        self.relist(settings.never_block)
+
+    def relist(self, entries: Iterable[NeverBlock]) -> None:
+        """Take the never-block list as it is now: people add to it while an attack goes on."""
+        self._listed = [(ip_network(entry.cidr), entry) for entry in entries]
 
     def judge(self, situation: Situation) -> Guard:
         """The first refusal in the order of JUDGEMENT, else the first doubt, else pass."""

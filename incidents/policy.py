@@ -11,7 +11,7 @@ import msgspec
 
 from incidents.guards import EVIDENCE, Guards, Situation
 from incidents.population import Population
-from incidents.settings import PolicySettings
+from incidents.settings import NeverBlock, PolicySettings
 from records.finding import Finding
 from records.ids import action_id
 from records.incident import Action, Guard, Incident
@@ -198,6 +198,10 @@ class Policy:
             if guard is not None and (guard.verdict == "refuse" or action.guard.verdict == "pass"):
                 return guard
         return action.guard
+
+    def relist(self, entries: Iterable[NeverBlock]) -> None:
+        """Take the never-block list as it is now, for decisions and rechecks to come."""
+        self._guards.relist(entries)
 
     def forget(self, now_ms: int) -> None:
         """Drop addresses whose last block ended long ago, and budget of past minutes."""

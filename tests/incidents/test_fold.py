@@ -1,7 +1,8 @@
 import pytest
 
 from incidents.fold import Folded
-from records.incident import Account, Receipt
+from incidents.settings import NeverBlock
+from records.incident import Account, Guard, Receipt
 from tests.incidents._world import (
     DAY,
     HOUR,
@@ -377,3 +378,16 @@ def test_recheck_sees_neighbours_who_came_into_view_since():
     assert world.desk.recheck(block, T0 + SECOND).verdict == "pass"
     world.crowd("203.0.113.7", "n1", "n2", "n3", "n4")
     assert world.desk.recheck(block, T0 + SECOND).verdict == "refuse"
+
+
+def test_recheck_obeys_a_list_that_was_read_anew():
+    world = World(mode="enforce")
+    world.crowd("192.0.2.1", "someone")
+    world.fold(foreign(A, T0, "v1"), finding(A, T0))
+    (block,) = world.blocks()
+    world.desk.relist([NeverBlock(cidr="203.0.113.7", reason="head office")])
+    assert world.desk.recheck(block, T0 + SECOND) == Guard(
+        "refuse", "203.0.113.7 is on the never-block list: 203.0.113.7/32 (head office)"
+    )
+    world.desk.relist([])
+    assert world.desk.recheck(block, T0 + SECOND).verdict == "pass"
