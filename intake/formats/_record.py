@@ -22,7 +22,15 @@ from intake.formats._names import (
     path_of,
     session_cookie,
 )
-from intake.formats._values import Imprecise, first_time, joined, scalar, size_of, status_of, text
+from intake.formats._values import (
+    Imprecise,
+    first_status,
+    first_time,
+    joined,
+    scalar,
+    size_of,
+    text,
+)
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -38,6 +46,7 @@ _Put = Callable[[Parsed, Any], None]
 
 CORE = ("peer", "method", "target", "request", "uri", "query", "status", "bytes")
 """What every line is made of: fields of `Parsed`, and the parts of a method and target."""
+_STATUS = CORE.index("status")
 _TEXTS = frozenset(
     """
     host user_agent referer request_id principal asserted claimed session jwt_payload tenant
@@ -158,7 +167,11 @@ class RecordReader:
             "" if peer is None else str(peer),
             "" if method is None else str(method).upper(),
             target,
-            status if status.__class__ is int and 0 <= status < 1000 else status_of(status),
+            status
+            if status.__class__ is int and 0 <= status < 1000
+            else first_status(
+                [objects[at][name] for slot, at, name in reversed(plan.core) if slot == _STATUS]
+            ),
             size if size.__class__ is int and size >= 0 else size_of(size),
         )
         self.fill(parsed, plan, objects)

@@ -77,6 +77,24 @@ def status_of(value: Any) -> int:
     raise Unreadable("bad_status")
 
 
+def first_status(values: Iterable[Any]) -> int:
+    """The first that is an HTTP status: loggers write "success" under such names too.
+
+    Raises:
+        Unreadable: bad_status, if there are only such.
+    """
+    bad: Unreadable | None = None
+    for value in values:
+        try:
+            if found := status_of(scalar(value)):
+                return found
+        except Unreadable as why:
+            bad = why
+    if bad is not None:
+        raise bad
+    return 0
+
+
 def size_of(value: Any) -> int:
     """A number of bytes; -1 where none is logged."""
     if value.__class__ is str and value.isdecimal() and len(value) <= 19:

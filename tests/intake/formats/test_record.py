@@ -34,6 +34,8 @@ CASES = [
     ("flat", BASE, parsed()),
     ("bytes", but(bytes="512"), parsed(size=512)),
     ("status as text", but(status="404"), parsed(status=404)),
+    ("a status in words beside a number", but(status="success", response={"status": 404}),
+     parsed(status=404)),
     ("no status", but(status=None), parsed(status=0)),
     ("query apart", but(args="x=1"), parsed(target="/a?x=1")),
     ("query with its mark", but(query="?x=1"), parsed(target="/a?x=1")),

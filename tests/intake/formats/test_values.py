@@ -2,6 +2,7 @@ import pytest
 
 from intake.formats._values import (
     Imprecise,
+    first_status,
     first_time,
     joined,
     scalar,
@@ -78,6 +79,19 @@ def test_sizes(value, expected):
 )  # fmt: skip
 def test_all_values_of_a_header(value, expected):
     assert joined(value, ", ") == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([], 0), ([None, "-"], 0), (["success", 404], 404), (["200"], 200), ([0, None], 0)],
+)
+def test_the_first_value_that_is_a_status(values, expected):
+    assert first_status(values) == expected
+
+
+def test_only_values_that_are_no_status():
+    with pytest.raises(Unreadable, match="bad_status"):
+        first_status([None, "success", 2000])
 
 
 def test_the_first_value_that_is_a_time():
