@@ -54,8 +54,7 @@ class Signals:
     ) -> Signal:
         """The signal of a notable event. `credentials`: what this source's principals are worth."""
         fingerprint, crawler = self._agent(event.user_agent)
-        verdict = judged.verdict
-        foreign = verdict == "foreign" and not judged.allowed
+        foreign = judged.verdict == "foreign" and not judged.allowed
         return Signal(
             event=event.id,
             time_ms=event.time_ms,
@@ -80,7 +79,7 @@ class Signals:
             certainty=certainty_of(event.outcome, judged.basis, learned=judged.learned),
             basis=judged.basis,
             # An allowed access that trips a canary is judged for the canary alone.
-            verdict=verdict if foreign or verdict != "foreign" else "own",
+            verdict="own" if judged.allowed else judged.verdict,
             mismatch=mismatch,
             canaries=canaries,
             out_of_bounds=judged.out_of_bounds,
@@ -139,8 +138,10 @@ def exposures(signal: Signal, judged: Judged) -> list[Exposure]:
 
 def is_notable(event: AccessEvent) -> bool:
     """Foreign; or undetermined with a target or claim; or a denial of an unknown owner's object."""
+    if event.allowed:
+        return False
     if event.verdict == "foreign":
-        return not event.allowed
+        return True
     if event.verdict != "undetermined" or event.status == 401:
         return False
     return bool(event.targets or event.claimed or (event.object and event.outcome == "denied"))

@@ -1,3 +1,4 @@
+from itertools import chain
 from random import Random
 
 import pytest
@@ -18,7 +19,7 @@ def votes(cell, principals, own=1.0, each=5):
 
 def learned(*cells):
     promotion = Promotion()
-    for cell, principal, own in (vote for cell in cells for vote in cell):
+    for cell, principal, own in chain(*cells):
         promotion.note(FIELD, principal, own=own, time_ms=cell * CELL_MS)
     return promotion
 
@@ -76,7 +77,7 @@ def test_dump_and_load_at_any_point():
         after = Promotion()
         after.load(iter(list(before.take_dirty())))
         assert list(before.take_dirty()) == []
-        for cell, principal, own in (vote for cell in cells[cut:] for vote in cell):
+        for cell, principal, own in chain(*cells[cut:]):
             after.note(FIELD, principal, own=own, time_ms=cell * CELL_MS)
         assert owner_from(after) == owner_from(learned(*cells)) == 7
 
