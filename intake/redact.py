@@ -65,8 +65,9 @@ _RULES = (
 _BETWEEN_PAIRS = re.compile(r"([?&;#\s\"'<>]++|%3[fFbB]|%2[63]|%22|\\x22|\\++)", re.ASCII)
 _PAIR = re.compile(r"(.{0,256}?)(=|%3[dD])", re.DOTALL)
 _JSON_NAME = re.compile(
-    r"(?P<q>\\*+[\"']|\\x22|%22)(?P<name>[^\"'\\]{1,100}?)(?P=q)\s*+(?::|%3[aA])\s*+"
+    r"(?P<q>\\*+[\"']|\\x22|%22)(?P<name>[^\"'\\%]{1,100}+)(?P=q)\s*+(?::|%3[aA])\s*+"
 )
+_JSON_HINT = re.compile(r"[\"']\s*+:|x22|%22")
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _ENDING_QUOTE = re.compile(r"(\\*+)([\"'])")
 _BARE = re.compile(r"[^\s,}\]&\"']*+")
@@ -92,6 +93,13 @@ def mask_target(target: str) -> str:
     if "?" not in target and ";" not in target and "eyJ" not in target and "@" not in target:
         return target
     path, mark, query = target.partition("?")
+    if _SIMPLE.fullmatch(target) and "eyJ" not in target:
+        # Without any punctuation that hides or nests, only the names of parameters can tell.
+        for pair in query.split("&"):
+            if is_secret(pair.partition("=")[0]):
+                break
+        else:
+            return target
     if ";" in path:
         path = "/".join(
             segment if ";" not in segment else _mask_pairs(segment) for segment in path.split("/")
@@ -107,6 +115,7 @@ def _mask_parameter(pair: str) -> str:
     return f"{name}={SECRET}" if value and is_secret(name) else pair
 
 
+_SIMPLE = re.compile(r"[\w/?&=.~:,!*-]++", re.ASCII)
 _SUSPICIOUS = re.compile(r"eyJ|[;@\"{]|%3[bBdD]|%40|%22|%7[bB]|bearer|basic", re.IGNORECASE)
 
 
@@ -160,6 +169,8 @@ def _mask_pairs(text: str) -> str:
     pieces = _BETWEEN_PAIRS.split(text)
     for at in range(0, len(pieces), 2):
         piece = pieces[at]
+        if "=" not in piece and "%3" not in piece:
+            continue
         if (pair := _PAIR.match(piece)) is None or not is_secret(pair[1].rpartition("/")[2]):
             continue
         if len(piece) > pair.end():
@@ -183,7 +194,7 @@ def _mask_quoted(pieces: list[str], start: int, mark: str) -> None:
 
 def _mask_json(text: str) -> str:
     """Values of "name": value, at any depth of quoting."""
-    if ":" not in text and "%3" not in text:
+    if _JSON_HINT.search(text) is None:
         return text
     done: list[str] = []
     start = at = 0
