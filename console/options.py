@@ -58,6 +58,14 @@ def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
     return loaded.settings.model_copy(update={"data_dir": data_dir})
 
 
+def config_file(config: Path | None) -> Path | None:
+    """The file that `settings_of` read, None where the defaults hold."""
+    try:
+        return load(config, os.environ, Path.cwd()).path
+    except ConfigError:
+        return None
+
+
 def print_ndjson(documents: Iterable[object]) -> None:
     """One JSON document a line on stdout."""
     out = sys.stdout.buffer

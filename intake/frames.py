@@ -35,6 +35,8 @@ class Watermark(msgspec.Struct):
 
     max_ms: int = 0
     doubtful_ms: int = 0
+    first_ms: int = 0
+    """The first time that was believed: what was seen goes back to here."""
 
     def advance(self, time_ms: int) -> None:
         """Take one event's time that lies ahead of `max_ms`."""
@@ -136,23 +138,28 @@ class Reader:
             offset += len(line) + 1
         return found
 
-    def _parser(self, state: SourceState, lines: Sequence[bytes]) -> Callable[[bytes], Parsed]:
-        if (parse := self._parsers.get(state.id)) is not None:
-            return parse
+    def begin(self, state: SourceState, lines: Sequence[bytes]) -> None:
+        """Learn a source's format, id spaces and whether it logs credentials from its first lines.
+
+        `read` does so with its first frame where nobody has; whoever wants the same events from
+        any cut into frames MUST give the same lines first.
+        """
+        if state.format:
+            return
         sample = lines[:_SAMPLE_LINES]
-        if not state.format:
-            found: Format | None = (
-                self._formats[self._forced] if self._forced != "auto" else detect(sample)
-            )
-            if found is None:
-                # Not this frame's fault alone: look again at the next one.
-                return self._formats["json"].parser(self._settings)
+        found = self._formats[self._forced] if self._forced != "auto" else detect(sample)
+        if found is not None:
             state.format = found.name
-            parse = found.parser(self._settings)
-            self._look_ahead(state, parse, sample)
-        else:
-            parse = self._formats[state.format].parser(self._settings)
-        self._parsers[state.id] = parse
+            self._look_ahead(state, found.parser(self._settings), sample)
+
+    def _parser(self, state: SourceState, lines: Sequence[bytes]) -> Callable[[bytes], Parsed]:
+        parse = self._parsers.get(state.id)
+        if parse is None:
+            self.begin(state, lines)
+            # Without a format it is not this frame's fault alone: look again at the next one.
+            parse = self._formats[state.format or "json"].parser(self._settings)
+            if state.format:
+                self._parsers[state.id] = parse
         return parse
 
     def _look_ahead(

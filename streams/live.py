@@ -15,7 +15,7 @@ from typing import IO
 from evidence.history import History
 from evidence.store import EmbeddedStore
 from intake.frames import SourceState
-from records.incident import Action, Receipt
+from records.incident import Action, Guard, Receipt
 from responders._base import Responder
 from streams.clock import Clock
 from streams.follow import Follower
@@ -100,18 +100,25 @@ class Live:
         self._watch = watch
         self._caught_up = caught_up
         self._event_time = event_time
+        self._never_block = never_block
         self._stopping = asyncio.Event()
         self._all_read = asyncio.Event()
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
             responders,
-            recheck=pipeline.desk.recheck,
+            recheck=self._recheck,
             clock=clock,
             random=random,
             on_receipt=on_receipt,
         )
         self.followers: list[Follower] = []
+
+    def _recheck(self, action: Action, now_ms: int) -> Guard:
+        """The guards at the moment of performing, with the never-block list read anew."""
+        if (entries := self._never_block()) is not None:
+            self._pipeline.desk.relist(entries)
+        return self._pipeline.desk.recheck(action, now_ms)
 
     def stop(self) -> None:
         """Finish the frame at hand, commit, and return from `follow`."""

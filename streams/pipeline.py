@@ -105,7 +105,7 @@ class Pipeline:
         if self.history is not None:
             self.history.append(batch.events)
         if batch.own:
-            self.population.observe(batch.own, min(batch.own.values()))
+            self.population.observe(batch.own, batch.events[0].time_ms)
         findings = self.engine.observe(batch.signals) if batch.signals else []
         if findings:
             findings = store.put_findings(findings)
@@ -116,7 +116,7 @@ class Pipeline:
             findings,
             batch.exposures,
             now_ms=now,
-            history_from_ms=self.tally.first_ms,
+            history_from_ms=self.reader.watermark.first_ms or self.tally.first_ms,
             watermark_ms=watermark_ms,
         )
         if folded.incidents:

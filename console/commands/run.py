@@ -13,7 +13,7 @@ import click
 
 from console.enforcement import gateway_of
 from console.fault import Refused
-from console.options import as_json, common, refusing, settings_of
+from console.options import as_json, common, config_file, refusing, settings_of
 from console.overview import Overview
 from console.watch import Watcher
 from evidence.history import History
@@ -27,6 +27,7 @@ from streams.clock import SystemClock
 from streams.example import clear, paced
 from streams.live import Busy, Live, Outbox, lock
 from streams.pipeline import Pipeline
+from streams.reread import NeverBlockFile
 from streams.settings import Settings
 from streams.sources import problems, read_frames
 from streams.tables import read_tables
@@ -67,18 +68,26 @@ def command(
             where = (data_dir or Path.cwd() / "var") / _EXAMPLE_DIR
             settings = settings.model_copy(update={"data_dir": where})
             log = str(folder / "access.log.gz")
-            return _serve(settings, (log,), once=True, example=True, as_json=as_json)
+            return _serve(settings, None, (log,), once=True, example=True, as_json=as_json)
     if not logs:
         raise click.UsageError("Name a LOG to follow, or --example to see the bundled one.")
     if "-" in logs:
         raise Refused("following -: stdin has no position to resume from; use `breachline scan -`")
     if found := problems(logs):
         raise Refused(found)
-    return _serve(settings_of(config, data_dir), logs, once=once, example=False, as_json=as_json)
+    settings = settings_of(config, data_dir)
+    file = config_file(config)
+    return _serve(settings, file, logs, once=once, example=False, as_json=as_json)
 
 
 def _serve(
-    settings: Settings, logs: tuple[str, ...], *, once: bool, example: bool, as_json: bool
+    settings: Settings,
+    config: Path | None,
+    logs: tuple[str, ...],
+    *,
+    once: bool,
+    example: bool,
+    as_json: bool,
 ) -> int:
     with refusing():
         tables = read_tables(settings.intake)
@@ -122,6 +131,7 @@ def _serve(
                     settings, pipeline, store, history, watcher, logs,
                     once=once, example=example,
                     caught_up=(lambda: None) if as_json else overview.caught_up,
+                    never_block=NeverBlockFile(config, os.environ),
                 )
             )  # fmt: skip
         if not as_json:
@@ -140,6 +150,7 @@ async def _live(
     once: bool,
     example: bool,
     caught_up: Callable[[], None],
+    never_block: NeverBlockFile,
 ) -> int:
     clock = SystemClock()
     interrupted: list[int] = []
@@ -165,6 +176,7 @@ async def _live(
             watch=watcher.step,
             on_receipt=received,
             caught_up=caught_up,
+            never_block=never_block,
             event_time=example,
         )
 
