@@ -87,6 +87,7 @@ class Live:
         watch: Watch = lambda _frame, _step: None,
         on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
         caught_up: Callable[[], None] = lambda: None,
+        never_block: Callable[[], Sequence[NeverBlock] | None] = lambda: None,
         event_time: bool = False,
     ) -> None:
         """`event_time`: event time is now, for playing an example; else the wall clock is.
