@@ -14,6 +14,7 @@ from typing import IO
 
 from evidence.history import History
 from evidence.store import EmbeddedStore
+from incidents.settings import NeverBlock
 from intake.frames import SourceState
 from records.incident import Action, Guard, Receipt
 from responders._base import Responder
@@ -92,6 +93,7 @@ class Live:
     ) -> None:
         """`event_time`: event time is now, for playing an example; else the wall clock is.
 
+        `never_block` gives the list as the configuration has it now, None where it is unchanged.
         `caught_up` is called once, when what was there has been read and following begins.
         """
         self._pipeline = pipeline
