@@ -128,7 +128,9 @@ class EcsReader(RecordReader):
                 if (plan := branch.shapes.get(shape)) is None:
                     plan = learn_shape(branch, names, shape)
                 time_ms = parse_time(record["@timestamp"])
-                peer, method, target = record["source"]["ip"], request["method"], url["path"]
+                peer, method = record["source"]["ip"], request["method"]
+                whole = "original" in url
+                target = url["original"] if whole else url["path"]
                 status, size = response["status_code"], response["body"]["bytes"]
                 if (
                     plan is _LONG_PLAN
@@ -138,7 +140,7 @@ class EcsReader(RecordReader):
                     or size.__class__ is not int or size < 0
                 ):  # fmt: skip
                     return long_way(line)
-                if "query" in url and (query := url["query"]):
+                if not whole and "query" in url and (query := url["query"]):
                     if "?" in target or query == "-":
                         return long_way(line)
                     target = f"{target}?{query.removeprefix('?')}"
@@ -193,8 +195,9 @@ class EcsReader(RecordReader):
             for name in inner
             if self.opens(inside + path_of(name))
         }
+        usual = {(_URL, "query"), (_URL, "original")}
         unusual = any(
-            CORE[slot] in _UNUSUAL and (index, name) != (_URL, "query")
+            CORE[slot] in _UNUSUAL and (index, name) not in usual
             for slot, index, name in plan.core
         )
         if unusual or nested - _NESTED:
