@@ -155,6 +155,9 @@ class Identity:
             session = token.sid or token.digest
         elif line.session:
             session = self._session(line.session)
+        if not principal:
+            # Nothing but white space, perhaps, in a field that names somebody on other lines.
+            provenance = ""
         if not credentials.provenance or provenance in TRUSTED:
             credentials.note(principal, provenance, basic_user=line.basic_user)
         authentication: Authentication

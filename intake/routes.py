@@ -155,7 +155,7 @@ class Routes:
         for pattern in self._patterns:
             if (values := pattern.match(path, query)) is not None:
                 return self._finished(path, query, self._configured(pattern, values, full, path))
-        place = self._by_shape(full, path) if not query else None
+        place = self._by_shape(full, path) if not query and path.startswith("/") else None
         return self._finished(path, query, place or self._default(full, path, query))
 
     def _masked(self, query: str) -> str:

@@ -167,10 +167,13 @@ def test_the_watermark(name, seconds, max_s):
 def test_own_successes_are_noted_by_address_and_principal():
     log = Log(trust={"principal": "gateway"})
     batch = log.read(
-        nginx("/users/17", user="17"), nginx("/health", second=1, user="17"),
-        nginx("/users/18", second=2, user="17"), nginx("/users/17", second=3, user="17", status=403),
-        nginx("/users/18", second=4, user="18", ip="192.0.2.8"), nginx("/health", second=5),
-    )  # fmt: skip
+        nginx("/users/17", user="17"),
+        nginx("/health", second=1, user="17"),
+        nginx("/users/18", second=2, user="17"),
+        nginx("/users/17", second=3, user="17", status=403),
+        nginx("/users/18", second=4, user="18", ip="192.0.2.8"),
+        nginx("/health", second=5),
+    )
     assert batch.own == {("192.0.2.7", "17"): AT + 1000, ("192.0.2.8", "18"): AT + 4000}
 
 

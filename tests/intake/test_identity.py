@@ -29,6 +29,7 @@ TOKEN = jwt(sub="17")
 CALLERS = [
     ("nobody", {}, {}, "", "", "unlogged", "", ""),
     ("vouched", {}, {"user": "017"}, "17", "gateway", "known", "", ""),
+    ("white space", {}, {"user": " ", "asserted": "17"}, "", "", "unlogged", "", ""),
     ("asserted", {}, {"asserted": "17"}, "17", "asserted", "known", "", ""),
     ("vouched for by settings", GATEWAY, {"asserted": "17"}, "17", "gateway", "known", "", ""),
     ("token", {}, {"authorization": f"Bearer {TOKEN}"}, "17", "unverified", "known", "",
@@ -155,8 +156,8 @@ def test_clients_cannot_say_what_principals_look_like():
     who = identity(spaces=spaces)
     for number in range(99):
         who.caller(get("/", asserted=f"junk-{number}"), Credentials())
-    for number in NUMBERS:
-        who.caller(get("/", number), Credentials())
+    for user in NUMBERS:
+        who.caller(get("/", user), Credentials())
     assert spaces.of("principal") == "integer"
 
 

@@ -38,7 +38,7 @@ def test_owners(roles, expected):
 
 
 def test_grants():
-    row = {"principal": " 017", "owner": "*", "routes": "", "from": "", "until": None}
+    row = {"principal": " 017", "owner": "*", "routes": "", "from": "", "until": " "}
     bound = {
         "principal": "a", "owner": "018", "routes": "/x/**", "from": "2026-11-22T12:00:00",
         "until": "2026-11-22T14:00:00+01:00",
