@@ -6,6 +6,7 @@ In: --from or the data directory. Out: a read-only store, and a desk that folds 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import clear_frames
 
 from console.fault import Refused
 from console.options import refusing
@@ -13,6 +14,7 @@ from evidence.store import EmbeddedStore
 from incidents.fold import Desk
 from incidents.population import Population
 from records.incident import Incident
+from streams.results import DATABASE, unfinished
 from streams.settings import Settings
 
 
@@ -24,7 +26,9 @@ def folder_of(settings: Settings, from_dir: Path | None) -> Path:
     """
     last = settings.data_dir / "scans" / "last"
     for folder in (from_dir,) if from_dir else (settings.data_dir, last):
-        if folder is not None and (folder / "breachline.db").exists():
+        if (folder / DATABASE).exists():
+            if folder != settings.data_dir and unfinished(folder):
+                raise Refused(f"reading {folder}: the scan did not finish; scan again")
             return folder
     where = from_dir or settings.data_dir
     raise Refused(
@@ -43,7 +47,12 @@ def opened(settings: Settings, from_dir: Path | None) -> Iterator[EmbeddedStore]
     with refusing():
         store = EmbeddedStore.open_readonly(folder_of(settings, from_dir))
     with store:
-        yield store
+        try:
+            yield store
+        except BaseException as error:
+            # A reader that went away leaves rows half read: they end while the store is open.
+            clear_frames(error.__traceback__)
+            raise
 
 
 def desk_of(store: EmbeddedStore, settings: Settings) -> Desk:

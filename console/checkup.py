@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from console.enforcement import gateway_of
+from console.fault import words
 from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
 from responders._base import Fault
@@ -60,6 +61,9 @@ def _tables(settings: Settings) -> Result:
 
 def _data_dir(path: Path) -> Iterator[Result]:
     where = path if path.exists() else next(p for p in path.resolve().parents if p.exists())
+    if not where.is_dir():
+        yield Result("data directory", "wrong", f"{where} is a file", "move it, or --data-dir")
+        return
     if not os.access(where, os.W_OK | os.X_OK):
         says = f"{path} cannot be written"
         yield Result("data directory", "wrong", says, "chown it, or --data-dir")
@@ -78,7 +82,7 @@ def _data_dir(path: Path) -> Iterator[Result]:
     try:
         load_digest_key(path, create=False)
     except (OSError, ValueError) as error:
-        yield Result("digest key", "wrong", str(error), "restore it from a backup")
+        yield Result("digest key", "wrong", words(error), "restore it from a backup")
     else:
         yield Result("digest key", "ok", f"{path}/keys/digest.key")
 
@@ -92,8 +96,11 @@ def _log(path: Path) -> Iterator[Result]:
         with EmbeddedStore.open_readonly(path) as store:
             state = dict(store.load_state("runner"))
             formats = {source.name for source in store.sources()}
-    except OSError as error:
-        yield Result("store", "wrong", str(error), "see the message; a backup may be needed")
+    except FileNotFoundError:
+        yield Result("store", "note", f"nothing was read into {path} yet")
+        return
+    except (OSError, ValueError) as error:
+        yield Result("store", "wrong", words(error))
         return
     yield Result("store", "ok", f"{len(formats)} logs followed")
     if tally := state.get("tally"):

@@ -11,9 +11,11 @@ import msgspec
 
 from console.enforcement import gateway_of
 from console.fault import Refused, Unreachable
+from console.options import refusing
 from evidence.store import EmbeddedStore
 from incidents.guards import Guards
 from incidents.population import Population
+from records.durations import parse_duration_s
 from records.ids import action_id, iso
 from records.incident import Action, Guard, Receipt
 from responders._base import Fault
@@ -23,10 +25,22 @@ from streams.respond import Respond
 from streams.settings import Settings
 
 _BY_HAND = "by-hand"
+_LONGEST_S = 30 * 86_400
+_DECIDED = {"pass": "decided", "approve": "asked", "refuse": "refused"}
 _NO_GATEWAY = (
     "no enforcement point is configured: set respond.gateway.url in breachline.yaml "
     "(and token_env with the name of the variable that holds its token)"
 )
+
+
+def require_gateway(settings: Settings) -> None:
+    """Before anything is opened or written.
+
+    Raises:
+        Refused: no gateway is configured.
+    """
+    if settings.respond.gateway is None:
+        raise Refused(_NO_GATEWAY)
 
 
 class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +49,7 @@ class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     target: str
     state: str
-    """The last receipt's, or "decided" before any."""
+    """The last receipt's; before any decided, asked or refused, as the guards had it."""
     mode: str
     guard: str
     until: str
@@ -57,6 +71,19 @@ def address_of(text: str) -> str:
         raise Refused(f"blocking {text!r}: {error}; give one IPv4 or IPv6 address") from error
 
 
+def seconds_of(text: str) -> float:
+    """How long a block by hand lasts.
+
+    Raises:
+        Refused: it is no duration, or none that a block may have: every block ends by itself.
+    """
+    with refusing():
+        seconds = parse_duration_s(text)
+    if not isinstance(seconds, float) or not 1 <= seconds <= _LONGEST_S:
+        raise Refused(f"blocking for {text}: write a time from 1s to {_LONGEST_S // 86_400}d")
+    return seconds
+
+
 async def block(
     store: EmbeddedStore, settings: Settings, clock: Clock, ip: str, seconds: float, reason: str
 ) -> Receipt:
@@ -68,8 +95,7 @@ async def block(
     """
     now_ms = clock.now_ms()
     guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
-    if settings.respond.gateway is None:
-        raise Refused(_NO_GATEWAY)
+    require_gateway(settings)
     if (refusal := guards.place(ip, now_ms)) is not None and refusal.verdict == "refuse":
         raise Refused(f"blocking {ip}: {refusal.why}")
     action = Action(
@@ -89,7 +115,7 @@ async def block(
         store.outbox_add(action.id, now_ms)
     receipt = await _perform(store, settings, clock, action.id)
     if receipt.state != "confirmed":
-        raise Unreachable(f"blocking {ip}: {receipt.detail}. It waits, and `run` retries it.")
+        raise Unreachable(f"{receipt.detail} (kept: `breachline run` tries it again)")
     return receipt
 
 
@@ -102,8 +128,7 @@ async def unblock(
         Refused: no gateway is configured.
         Unreachable: the gateway did not take it.
     """
-    if settings.respond.gateway is None:
-        raise Refused(_NO_GATEWAY)
+    require_gateway(settings)
     async with gateway_of(settings, os.environ) as gateway:
         assert gateway is not None  # noqa: S101  checked above
         respond = Respond(store, [gateway], recheck=_as_decided, clock=clock, random=Random())
@@ -131,7 +156,7 @@ async def unblock(
             with store.transaction():
                 store.log.append_receipt(last)
     if last.state != "expired":
-        raise Unreachable(f"unblocking {ip}: {last.detail}")
+        raise Unreachable(last.detail)
     return last.detail
 
 
@@ -169,7 +194,7 @@ async def rows(store: EmbeddedStore, settings: Settings, now_ms: int) -> list[Bl
             BlockRow(
                 action=action.id,
                 target=action.target,
-                state=receipts[-1].state if receipts else "decided",
+                state=receipts[-1].state if receipts else _DECIDED[action.guard.verdict],
                 mode=action.mode,
                 guard=action.guard.verdict,
                 until=iso(action.until_ms),

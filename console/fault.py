@@ -28,7 +28,5 @@ def words(error: Exception) -> str:
     """What an error says, without its number: `out.zip: no space left on device`."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error) or type(error).__name__
-    if error.filename is None:
-        return error.strerror
-    name = error.filename if isinstance(error.filename, str) else repr(error.filename)
-    return f"{name}: {error.strerror[:1].lower()}{error.strerror[1:]}"
+    what = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return what if error.filename is None else f"{error.filename}: {what}"

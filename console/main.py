@@ -6,6 +6,7 @@ configuration or log, or a disk that cannot be read or written; 3 a dependency i
 """
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ COMMANDS = {
 }
 """Command -> one line of help. A command's module is imported only when it is called: starting
 must not cost the import of what other commands need."""
+
+
+_BREAK = "\n"
 
 
 class Commands(click.Group):
@@ -84,6 +88,8 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run one command and exit with the contract's code."""
     _open_streams()
+    # What the service logs, it also says; without a handler Python would repeat it on stderr.
+    logging.getLogger("breachline").addHandler(logging.NullHandler())
     sys.exit(run(args))
 
 
@@ -147,12 +153,13 @@ def _tell(error: BaseException) -> int | None:
             return 3
         case Negative():
             if str(error):
-                click.echo(plain(str(error), keep="\n"), err=True)
+                click.echo(plain(str(error), keep=_BREAK), err=True)
             return 1
         case BrokenPipeError():
             raise error
         case OSError():
-            _say(words(error))
+            own = error.filename is None and error.strerror == os.strerror(error.errno or 0)
+            _say(f"writing the output: {words(error)}" if own else words(error))
             return 2
         case ValueError() | RuntimeError() if _is_of_store(error):
             _say(str(error))
@@ -162,7 +169,7 @@ def _tell(error: BaseException) -> int | None:
 
 
 def _say(problem: str) -> None:
-    click.echo(f"Error: {plain(problem)}", err=True)
+    click.echo(f"Error: {plain(problem, keep=_BREAK)}", err=True)
 
 
 def _is_of_store(error: Exception) -> bool:

@@ -26,6 +26,14 @@ from records.incident import Incident
 from streams.plain import plain
 
 SUMMARY = "summary.json"
+DATABASE = "breachline.db"
+_WRITTEN = frozenset(
+    {
+        "actions.ndjson", "affected", "findings.ndjson", "history", "incidents.ndjson",
+        "rejects.ndjson", SUMMARY, DATABASE, f"{DATABASE}-journal",
+    }
+)  # fmt: skip
+"""Everything that a scan writes into its folder."""
 
 
 def prepare(out: Path) -> None:
@@ -34,16 +42,30 @@ def prepare(out: Path) -> None:
     Raises:
         ValueError: it holds something that no scan wrote.
     """
-    if out.is_dir() and any(out.iterdir()):
-        if not (out / SUMMARY).exists() and not (out / "breachline.db").exists():
-            raise ValueError(
-                f"writing to {out}: it is not empty and holds no scan result; "
-                "give another folder with --out"
-            )
-        shutil.rmtree(out)
-    elif out.exists() and not out.is_dir():
+    if out.exists() and not out.is_dir():
         raise ValueError(f"writing to {out}: it is a file; give a folder with --out")
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if other := sorted({path.name for path in out.iterdir()} - _WRITTEN):
+        raise ValueError(
+            f"writing to {out}: it holds {other[0]}, which no scan wrote; "
+            "give another folder with --out"
+        )
+    discard(out)
+
+
+def discard(out: Path) -> None:
+    """Empty a folder that `prepare` has accepted: half a result must not be taken for a whole."""
+    for path in out.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether a scan began to write here and was killed: then nothing in it may be believed."""
+    names = {path.name for path in folder.iterdir()}
+    return DATABASE in names and SUMMARY not in names and names <= _WRITTEN
 
 
 def finding_documents(

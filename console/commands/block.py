@@ -8,9 +8,10 @@ import click
 from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.store import EmbeddedStore
-from records.durations import parse_duration_s
 from records.ids import iso
 from streams.clock import SystemClock
+from streams.live import Busy, lock
+from streams.plain import plain
 
 
 @click.command(epilog="Example: breachline block 203.0.113.7 --for 1h --reason 'case 17'")
@@ -32,19 +33,31 @@ def command(
     The never-block list and our own proxies hold for people too.
     """
     settings = settings_of(config, data_dir)
-    address = containment.address_of(ip)
-    with refusing():
-        seconds = parse_duration_s(for_)
-        assert isinstance(seconds, float)  # noqa: S101  a text gives seconds or raises
-        with EmbeddedStore.open(settings.data_dir) as store:
-            receipt = asyncio.run(
-                containment.block(store, settings, SystemClock(), address, seconds, reason)
-            )
-            action = store.log.action(receipt.action)
+    address, seconds = containment.address_of(ip), containment.seconds_of(for_)
+    containment.require_gateway(settings)
+    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+        receipt = asyncio.run(
+            containment.block(store, settings, SystemClock(), address, seconds, reason)
+        )
+        action = store.log.action(receipt.action)
     assert action is not None  # noqa: S101  it was appended before it was performed
     if as_json:
         print_ndjson(
             [{"ip": address, "state": receipt.state, "detail": receipt.detail, "action": action.id}]
         )
     else:
-        click.echo(f"{address} is blocked until {iso(action.until_ms)}: {receipt.detail}")
+        click.echo(f"{address} is blocked until {iso(action.until_ms)}: {plain(receipt.detail)}")
+    if not _served(settings.data_dir):
+        click.echo(
+            "Warning: no `breachline run` works on this data directory, and only it lifts the "
+            "block in time; else: breachline unblock " + address,
+            err=True,
+        )
+
+
+def _served(data_dir: Path) -> bool:
+    try:
+        with lock(data_dir):
+            return False
+    except Busy:
+        return True

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
-from console import containment, report
+from console import containment
 from console.case import opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
-from console.screen import Screen
 from streams.clock import SystemClock
+from streams.plain import plain
 
 
 @click.command(epilog="Example: breachline blocks --json | jq 'select(.gateway == \"blocked\")'")
@@ -31,19 +30,11 @@ def command(
     if as_json:
         print_ndjson(map(msgspec.to_builtins, found))
         return
-    console = Screen()
     if not found:
-        console.print("No block was decided.")
-        return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("address", "state", "gateway now", "until (UTC)", "why"):
-        table.add_column(name, overflow="fold")
+        click.echo("No block was decided.")
     for row in found:
-        table.add_row(
-            report.printable(row.target),
-            f"{row.state} ({row.mode})",
-            row.gateway,
-            row.until[:19].replace("T", " "),
-            report.printable(row.reason),
+        until = f"until {row.until[:19].replace('T', ' ')} UTC"
+        click.echo(
+            plain(f"{row.target}  {row.state} ({row.mode})  gateway now: {row.gateway}  {until}")
         )
-    console.print(table, soft_wrap=False)
+        click.echo(plain(f"    {row.reason}"))

@@ -122,7 +122,7 @@ def verify(bundle_file: Path) -> None:
     with refusing():
         problems = bundle.verify(bundle_file)
     if problems:
-        raise Negative("\n".join([f"{bundle_file}: ALTERED", *(f"  {p}" for p in problems)]))
+        raise Negative("\n".join([f"{bundle_file}: not intact", *(f"  {p}" for p in problems)]))
     click.echo(f"{bundle_file}: every file and every line matches its digest.")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from console import report
+from console.case import opened
 from console.fault import Negative, Refused
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from console.progress import Progress
@@ -14,7 +15,7 @@ from intake.formats._base import discover
 from records.kinds import SEVERITIES
 from streams.clock import SystemClock
 from streams.plain import plain
-from streams.results import finding_documents, prepare
+from streams.results import discard, finding_documents, prepare
 from streams.scan import Scanned, scan
 from streams.sources import problems
 from streams.tables import read_tables
@@ -64,23 +65,27 @@ def command(
     with refusing():
         tables = read_tables(settings.intake)
         if format_ != "auto" and format_ not in discover():
-            raise ValueError(
+            raise Refused(
                 f"unknown format {format_!r}; known: auto, {', '.join(sorted(discover()))}"
             )
         prepare(folder)
-    with Progress(logs) as progress:
-        result = scan(
-            logs,
-            settings,
-            tables,
-            folder,
-            SystemClock(),
-            forced_format=format_,
-            on_step=progress.step,
-        )
+    try:
+        with Progress(logs) as progress:
+            result = scan(
+                logs,
+                settings,
+                tables,
+                folder,
+                SystemClock(),
+                forced_format=format_,
+                on_step=progress.step,
+            )
+    except BaseException:
+        discard(folder)
+        raise
     for damage in result.damaged:
         click.echo(f"Warning: {plain(damage)}; what was readable was read", err=True)
-    with EmbeddedStore.open_readonly(folder) as store:
+    with opened(settings, folder) as store:
         if as_json:
             print_ndjson(finding_documents(store, store.findings()))
         else:

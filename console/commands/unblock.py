@@ -9,6 +9,7 @@ from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.store import EmbeddedStore
 from streams.clock import SystemClock
+from streams.plain import plain
 
 
 @click.command(epilog="Example: breachline unblock 203.0.113.7 --reason 'head office'")
@@ -26,9 +27,10 @@ def command(
     """Lift every block of IP at the gateway now, and say what the gateway then lists."""
     settings = settings_of(config, data_dir)
     address = containment.address_of(ip)
+    containment.require_gateway(settings)
     with refusing(), EmbeddedStore.open(settings.data_dir) as store:
         detail = asyncio.run(containment.unblock(store, settings, SystemClock(), address, reason))
     if as_json:
         print_ndjson([{"ip": address, "state": "expired", "detail": detail}])
     else:
-        click.echo(f"{address} is no longer blocked: {detail}")
+        click.echo(f"{address} is not blocked any more: {plain(detail)}")
