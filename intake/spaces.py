@@ -144,11 +144,11 @@ class Spaces:
         """Take account of one value of a field."""
         if (
             field in _PRINCIPALS
-            and value not in self._names
             and len(self._names) < _MAX_NAMES
             and id_space(value) == "name"
+            and (name := value.casefold()) not in self._names
         ):
-            self._names.add(value)
+            self._names.add(name)
             self.changed = True
         if field in self._settled:
             return
@@ -183,7 +183,7 @@ class Spaces:
 
     def is_name(self, word: str) -> bool:
         """Whether a plain word is the name of somebody who has logged in."""
-        return word in self._names
+        return word.casefold() in self._names
 
     @property
     def people_have_names(self) -> bool:

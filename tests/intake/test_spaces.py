@@ -159,7 +159,7 @@ def test_what_clients_wrote_says_what_principals_are_only_where_nothing_else_doe
 
 def test_names():
     spaces = spaces_of(principal=["alice", "17"])
-    assert [spaces.is_name(word) for word in ("alice", "bob", "17")] == [True, False, False]
+    assert [spaces.is_name(word) for word in ("Alice", "bob", "17")] == [True, False, False]
     assert [s.people_have_names for s in (spaces, spaces_of(principal=NAMES))] == [False, True]
     assert not spaces_of(principal=NUMBERS).people_have_names
 
