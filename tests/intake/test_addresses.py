@@ -83,7 +83,7 @@ def test_client(name, proxies, peer, forwarded, expected):
 def test_a_client_cannot_fill_the_cache_with_its_own_header():
     addresses = ClientAddresses([])
     for number in range(1000):
-        addresses.client("192.0.2.1", f"198.51.100.{number}")
+        addresses.client("2001:db8::1", f"198.51.100.{number}")
     assert len(addresses._cache) == 1
 
 
