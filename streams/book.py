@@ -2,7 +2,7 @@
 
 So renaming, rotating, packing and copying a log keep its name. Comes in: the first bytes of a log.
 Goes out: the id of its source. It MUST NOT look at a path, nor name a source by when it was met,
-but for those that begin with the same line.
+but for those that begin with the same line; nor keep the bytes, which may hold credentials.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ HEAD_BYTES: Final = 4096
 
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_SOURCES: Final = 10_000
+_DIGEST_BYTES: Final = 8
 
 
 def first_line(head: bytes) -> tuple[bytes, bool]:
@@ -37,20 +38,35 @@ def first_line(head: bytes) -> tuple[bytes, bool]:
 
 def source_id(head: bytes) -> str:
     """16 hex digits of the SHA-256 of a source's first line (as far as in its first 4096 bytes)."""
-    return _numbered_id(first_line(head)[0], 0)
+    return _digest(first_line(head)[0]).hex()
 
 
-def _numbered_id(line: bytes, ordinal: int) -> str:
-    numbered = line + b"\n%d" % ordinal if ordinal else line
-    return hashlib.sha256(numbered).hexdigest()[:16]
+def fingerprint(head: bytes) -> bytes:
+    """What is kept of a source's first 4096 bytes: digests of its first line and of each whole one.
+
+    That of a head that goes on begins with that of the head; b"" of none.
+    """
+    head = head[:HEAD_BYTES]
+    lines = head.split(b"\n")
+    if len(head) < HEAD_BYTES:
+        lines.pop()
+    return b"".join(map(_digest, [first_line(head)[0], *lines])) if head else b""
+
+
+def _digest(line: bytes) -> bytes:
+    return hashlib.sha256(line).digest()[:_DIGEST_BYTES]
+
+
+def _numbered_id(first: bytes, ordinal: int) -> str:
+    return _digest(first + b"\n%d" % ordinal).hex() if ordinal else first.hex()
 
 
 class SourceBook:
-    """Remembers the head of each source: its first 4096 bytes, as far as they are known.
+    """Remembers the head of each source: the fingerprint of its first 4096 bytes, as far as known.
 
-    Two logs are one source when they have the same first line and the shorter head begins the
-    longer. A different log with the same first line gets an id of its own, by order of arrival.
-    Bounded: of more than `limit` sources, the one not met for longest is forgotten.
+    Two logs are one source when they have the same first line and the whole lines of the shorter
+    head begin the longer. A different log with the same first line gets an id of its own, by order
+    of arrival. Bounded: of more than `limit` sources, the one not met for longest is forgotten.
     """
 
     def __init__(self, limit: int = _MAX_SOURCES) -> None:
@@ -61,25 +77,18 @@ class SourceBook:
         self._dirty: set[str] = set()
 
     def head(self, source: str) -> bytes:
-        """The first bytes of a source, up to 4096; b"" of an unknown one."""
+        """The fingerprint of a source's first bytes; b"" of an unknown one."""
         return self._heads.get(source, b"")
 
     def find(self, head: bytes, apart_from: Collection[str] = ()) -> str | None:
         """The known source that begins so, if there is one: the closest, then the newest."""
-        head = head[:HEAD_BYTES]
-        found = None
-        closest = -1
-        for _, source in sorted(self._ordinals.get(first_line(head)[0], {}).items(), reverse=True):
-            known = self._heads[source]
-            common = min(len(known), len(head))
-            if source not in apart_from and known[:common] == head[:common] and common > closest:
-                found, closest = source, common
-        return found
+        return self._find(fingerprint(head), apart_from)
 
     def longer(self, head: bytes, size_bytes: int, mark: Callable[[str], int]) -> set[str]:
         """Sources that begin so, but of which more has been read than a file of this size holds."""
         found: set[str] = set()
-        while (source := self.find(head, found)) and mark(source) > size_bytes:
+        print_ = fingerprint(head)
+        while (source := self._find(print_, found)) and mark(source) > size_bytes:
             found.add(source)
         return found
 
@@ -88,24 +97,22 @@ class SourceBook:
 
         `apart_from` are sources that it cannot be, whatever its head says.
         """
-        head = head[:HEAD_BYTES]
-        source = self.find(head, apart_from)
+        print_ = fingerprint(head)
+        source = self._find(print_, apart_from)
         if source is None:
-            line = first_line(head)[0]
-            taken = {*self._ordinals.get(line, {}).values(), *apart_from}
-            source = next(name for n in count() if (name := _numbered_id(line, n)) not in taken)
-        self._remember(source, head)
+            first = _digest(first_line(head)[0])
+            taken = {*self._ordinals.get(first, {}).values(), *apart_from}
+            source = next(name for n in count() if (name := _numbered_id(first, n)) not in taken)
+        self._remember(source, print_)
         return source
 
     def confirm(self, source: str, head: bytes) -> bool:
         """Whether the source may begin so; if it may, what is known of its head grows to this."""
-        head = head[:HEAD_BYTES]
+        print_ = fingerprint(head)
         known = self._heads.get(source)
-        if known is not None and first_line(head)[0] != first_line(known)[0]:
+        if known is not None and not (print_.startswith(known) or known.startswith(print_)):
             return False
-        if known is not None and not (head.startswith(known) or known.startswith(head)):
-            return False
-        self._remember(source, head)
+        self._remember(source, print_)
         return True
 
     def dump(self) -> list[tuple[str, bytes]]:
@@ -129,29 +136,40 @@ class SourceBook:
                 self._remember(source, head)
         self._dirty.clear()
 
-    def _remember(self, source: str, head: bytes) -> None:
+    def _find(self, print_: bytes, apart_from: Collection[str]) -> str | None:
+        found = None
+        closest = -1
+        same_line = self._ordinals.get(print_[:_DIGEST_BYTES], {})
+        for _, source in sorted(same_line.items(), reverse=True):
+            known = self._heads[source]
+            common = min(len(known), len(print_))
+            if source not in apart_from and known[:common] == print_[:common] and common > closest:
+                found, closest = source, common
+        return found
+
+    def _remember(self, source: str, print_: bytes) -> None:
         known = self._heads.pop(source, b"")
-        if len(head) > len(known):
+        if len(print_) > len(known):
             self._dirty.add(source)
             if not known:
-                line = first_line(head)[0]
-                self._ordinals.setdefault(line, {})[self._ordinal(source, line)] = source
-            known = head
+                first = print_[:_DIGEST_BYTES]
+                self._ordinals.setdefault(first, {})[self._ordinal(source, first)] = source
+            known = print_
         if known:
             self._heads[source] = known
         while len(self._heads) > self._limit:
             self._forget(next(iter(self._heads)))
 
-    def _ordinal(self, source: str, line: bytes) -> int:
+    def _ordinal(self, source: str, first: bytes) -> int:
         for ordinal in range(self._limit + 1):
-            if _numbered_id(line, ordinal) == source:
+            if _numbered_id(first, ordinal) == source:
                 return ordinal
         raise ValueError(f"loading source {source}: its head is another source's; remove its state")
 
     def _forget(self, source: str) -> None:
-        line = first_line(self._heads.pop(source))[0]
-        same_line = self._ordinals[line]
-        del same_line[self._ordinal(source, line)]
+        first = self._heads.pop(source)[:_DIGEST_BYTES]
+        same_line = self._ordinals[first]
+        del same_line[self._ordinal(source, first)]
         if not same_line:
-            del self._ordinals[line]
+            del self._ordinals[first]
         self._dirty.add(source)

@@ -16,14 +16,23 @@ def evidence_events(store: EmbeddedStore, incident: Incident) -> list[str]:
     """Events that the incident rests on: its findings' evidence and its actors' exposures.
 
     An address counts as an actor only where the incident has no principal and no session.
+    Undetermined exposures are evidence where fan-out alone decided, while it went on.
     """
-    events: dict[str, None] = {}
-    for finding in store.findings(incident.findings):
-        events.update(dict.fromkeys(finding.evidence))
-    for exposure in store.exposures_of(
-        responsible(incident), incident.coverage.from_ms, incident.last_seen_ms + 1
-    ):
-        if exposure.verdict == "foreign" or exposure.event in events:
+    findings = list(store.findings(incident.findings))
+    events = dict.fromkeys(event for finding in findings for event in finding.evidence)
+    fan_outs = [finding for finding in findings if finding.undetermined]
+    prints = {name for finding in fan_outs for name in finding.fingerprints}
+    if not all(finding.fingerprints for finding in fan_outs):
+        prints.clear()
+    first_ms, last_ms = incident.first_seen_ms, incident.last_seen_ms
+    since_ms = min(first_ms, incident.coverage.from_ms)
+    for exposure in store.exposures_of(responsible(incident), since_ms, last_ms + 1):
+        walked = (
+            bool(fan_outs)
+            and exposure.time_ms >= first_ms
+            and (not prints or exposure.fingerprint in prints)
+        )
+        if exposure.verdict == "foreign" or walked:
             events[exposure.event] = None
     return list(events)
 
