@@ -79,7 +79,7 @@ class Sighting(msgspec.Struct, frozen=True, array_like=True, gc=False, order=Tru
         return Actor("session", self.session) if self.session else Actor("ip", self.ip)
 
 
-class KeyState(msgspec.Struct, array_like=True):
+class KeyState(msgspec.Struct, array_like=True, gc=False):
     """What every detector keeps under a key.
 
     Fields of subclasses MUST be plain: a list or dict of values that never change themselves, so

@@ -20,6 +20,12 @@ from tests.detectors._traffic import batches, reordered, traffic
 
 many = settings(max_examples=80, deadline=None)
 MAX_VALUE = 512 * 1024
+TIGHT = {
+    kind.id: {"limit": limit, "window": window}
+    for kind, limit, window in zip(discover(), (2, 3, 2, 3, 2, 4, 2), (70, 90) * 4, strict=False)
+}
+"""Settings under which many sightings stand at the edge of a window."""
+configured = st.sampled_from((None, TIGHT))
 
 
 def ids(engine, signals, key=None):
@@ -50,10 +56,10 @@ def test_any_split_into_batches_gives_the_same_findings(data):
 @many
 @given(st.data())
 def test_any_interleaving_within_the_lateness_gives_the_same_ids(data):
-    signals = data.draw(traffic)
+    signals, detect = data.draw(traffic), data.draw(configured)
     arrived = data.draw(reordered(signals))
-    engine = Engine()
-    assert sorted(ids(engine, arrived)) == sorted(ids(Engine(), signals))
+    engine = Engine(detect)
+    assert sorted(ids(engine, arrived)) == sorted(ids(Engine(detect), signals))
     assert engine.counters["late"] == 0
 
 
