@@ -14,11 +14,15 @@ from detectors._state import DAY_S, LATENESS_S, Sighting, Tally, remember
 
 ANSWERED = 2
 """The bit of a sighting that got an answer."""
+ELSEWHERE = 4
+"""The bit of a sighting of an id that another address had asked for before."""
 QUIET_S = 900
 STRIDES = [stride for size in range(1, 11) for stride in (size, -size)]
 STEP_S = 30
 JUMBLE_S = 2
 """Workers that walk together overtake one another by about this."""
+MIN_REQUESTS = 3
+"""A walker makes several requests, however many ids one of them lists."""
 MAX_IDS = 2048
 MAX_GROUP = 256
 MAX_GROUPS = 512
@@ -135,6 +139,8 @@ def crossing(
 
     if not served(group):
         return "", []
+    if (found := of_one_person(state, group, window, limit)) and served(s.target for s in found):
+        return "asked alone for", found
     if (found := burst(state, group, window, limit)) and served(s.target for s in found):
         return "rushed through", found
     for fresh in added:
@@ -193,19 +199,41 @@ def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> li
     """New ids that come far faster than this address ever showed any.
 
     An address known for a quarter of an hour: the limit at under 2 s an id. One just met may be
-    an office at the beginning of the log: three times the limit at 4 a second.
+    an office at the beginning of the log: three times the limit at 4 a second; or the limit at
+    under 3 s an id where all of these are at home at other addresses, since people who arrive one
+    by one at an office are not so fast.
     """
     end_s = window[1]
-    known = end_s - state.born_s >= QUIET_S
-    count, span_s = (limit, 2 * (limit - 1)) if known else (3 * limit, limit * 3 // 4)
-    if len(group) < count or not state.quiet(end_s, limit):
+    if len(group) < limit or not state.quiet(end_s, limit):
         return []
-    found = []
+    known = end_s - state.born_s >= QUIET_S
+    ways = [(limit, 2 * (limit - 1), 0) if known else (3 * limit, limit * 3 // 4, 0)]
+    ways.append((limit, 3 * (limit - 1), ELSEWHERE))
+    for count, span_s, kind in ways:
+        found = _since(state, group, window, end_s - span_s, kind)
+        if len(found) >= count and len({s.event for s in found}) >= min(count, MIN_REQUESTS):
+            return sorted(found)
+    return []
+
+
+def _since(
+    state: Fan, group: Group, window: tuple[float, int], from_s: float, kind: int
+) -> list[Sighting]:
+    """One sighting of each new id since `from_s`; with `kind`, only of those that have this bit."""
+    found: list[Sighting] = []
     for name in reversed(group):
-        if group[name][0].second < end_s - span_s - LATENESS_S:
+        if group[name][0].second < from_s - LATENESS_S:
             break
         seen = state.unseen(group, name, window)
-        found += [s for s in seen if s.second >= end_s - span_s][:1]
-    if len(found) < count or len({s.event for s in found}) < count:
+        found += [s for s in seen if s.second >= from_s and s.kinds & kind == kind][:1]
+    return found
+
+
+def of_one_person(
+    state: Fan, group: Group, window: tuple[float, int], limit: int
+) -> list[Sighting]:
+    """New ids of one session or principal on one route: a person has one id, or a household's."""
+    if len(group) < limit or not all(s.session or s.principal for s in next(iter(group.values()))):
         return []
-    return sorted(found)
+    found = [s for name in group for s in state.unseen(group, name, window)[:1]]
+    return sorted(found) if len(found) >= limit else []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from detectors._base import Detector, Level, Limit, Window, WindowSettings, deciding
-from detectors._fanout import ANSWERED, Fan, Group, crossing
+from detectors._fanout import ANSWERED, ELSEWHERE, Fan, Group, crossing
 from detectors._state import LATENESS_S, Sighting, ends
 from records.event import Actor, Signal
 from records.finding import Explain, Finding
@@ -134,6 +134,8 @@ class IdentityFanout(Detector[Fan]):
         for target in (signal.targets or (signal.claimed,)) if len(signal.targets) < PAGE else ():
             if state.meet(target, second, window_s):
                 kinds = ANY | ANSWERED if signal.outcome in SUCCEEDED else ANY
+                if target in signal.elsewhere:
+                    kinds |= ELSEWHERE
                 # A claim that stands in for the principal changes with each id: it is no client.
                 principal = signal.principal if signal.principal != signal.claimed else ""
                 client = signal.session or principal or signal.fingerprint

@@ -346,6 +346,8 @@ class Judge:
             yield "intake.promotion", key, value
         for key, value in self.identity.take_dirty():
             yield "intake.sessions", key, value
+        for key, value in self._signals.homes.take_dirty():
+            yield "intake.homes", key, value
 
     def load(self, load_state: Callable[[str], Iterator[tuple[str, bytes]]]) -> None:
         """Restore what `take_dirty` gave."""
@@ -353,6 +355,7 @@ class Judge:
             self.spaces.load(value)
         self.promotion.load(load_state("intake.promotion"))
         self.identity.load(load_state("intake.sessions"))
+        self._signals.homes.load(load_state("intake.homes"))
 
 
 _ORDINARY: frozenset[Verdict] = frozenset({"own", "no_target"})

@@ -9,6 +9,7 @@ import re
 import msgspec
 
 from intake.addresses import subnet_of
+from intake.homes import Homes
 from intake.outcome import certainty_of
 from records.event import AccessEvent, Exposure, Signal
 from records.ids import digest
@@ -42,6 +43,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._agents: dict[str, tuple[str, bool]] = {}
+        self.homes = Homes()
 
     def signal(
         self,
@@ -55,6 +57,10 @@ class Signals:
         """The signal of a notable event. `credentials`: what this source's principals are worth."""
         fingerprint, crawler = self._agent(event.user_agent)
         foreign = judged.verdict == "foreign" and not judged.allowed
+        elsewhere: tuple[str, ...] = ()
+        if judged.verdict == "undetermined" and judged.targets:
+            is_elsewhere, ip, time_ms = self.homes.is_elsewhere, event.ip, event.time_ms
+            elsewhere = tuple([t for t in judged.targets if is_elsewhere(t, ip, time_ms)])
         return Signal(
             event=event.id,
             time_ms=event.time_ms,
@@ -82,6 +88,7 @@ class Signals:
             verdict="own" if judged.allowed else judged.verdict,
             mismatch=mismatch,
             canaries=canaries,
+            elsewhere=elsewhere,
             out_of_bounds=judged.out_of_bounds,
             cross_site=event.cross_site,
             crawler=crawler,

@@ -108,6 +108,8 @@ class Signal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The claim and a known principal of a comparable id space differ."""
     canaries: tuple[str, ...] = ()
     """Listed canary ids that this request addressed."""
+    elsewhere: tuple[str, ...] = ()
+    """Targets of an undetermined event that another address had asked for before."""
     out_of_bounds: str = ""
     """The service account that acted outside of its networks or routes."""
     cross_site: bool = False
