@@ -24,14 +24,14 @@ class IdentityFanout(Detector[Fan]):
     """One address asks for many people's data.
 
     Sees: (a) other people's data, by whoever stands behind the address; (b) many claimed ids in one
-    session; (c) in a log that names nobody, or in ids that cannot be compared, one client (session,
-    principal, else user agent) that asks on one route for many ids that the address never showed,
-    either in sequence or far faster than a quiet address does. Ids of (c) are taken as addressed,
-    not as foreign: never sure enough to block.
-    Misses: under (c) ids in random order from an address first seen within 15 min unless three
-    times the limit come at 4 a second, or slower than one in 2 s, or from a busy address; walkers
-    who change the user agent at each request, take strides over 10 or pages of 5; ids active
-    elsewhere at the time (another address's state); fan-out over addresses; late lines.
+    session; (c) in a log that names nobody, or in ids that cannot be compared, one client that asks
+    on one route for many ids that the address never showed: one session or principal in any order;
+    one user agent in sequence, or far faster than a quiet address does, or fast through ids that
+    are at home at other addresses. Ids of (c) are taken as addressed, not as foreign: never sure
+    enough to block.
+    Misses: under (c), without session and principal, ids in random order slower than one in 2 s
+    (3 s if they are at home elsewhere), or from a busy address; walkers who change the user agent
+    at each request or take strides over 10; pages of many ids; fan-out over addresses; late lines.
     False alarms: a NAT behind which several people did foreign reads (see cross_user_read),
     support staff and services that are not listed, link checkers and exports that walk profiles.
     Runbook: 1. Read the requests of the named members, not of the whole address, from 15 min before

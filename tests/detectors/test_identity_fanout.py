@@ -27,6 +27,12 @@ def scattered(count, every_s, start_s=0.0):
     return [at(start_s + i * every_s).looks(f"{i * 7919 % 100_003}") for i in range(count)]
 
 
+def strangers(count, every_s):
+    """Ids in no order, from an address just met, each of which another address asked for before."""
+    ids = [f"{i * 7919 % 100_003}" for i in range(count)]
+    return [at(n * every_s).looks(name, elsewhere=(name,)) for n, name in enumerate(ids)]
+
+
 def jumbled(count, seed=1):
     chance = random.Random(seed)
     order = sorted(range(count), key=lambda i: i + chance.random() * 4)
@@ -93,6 +99,19 @@ NAMELESS = [
         *[at(i).looks(f"x{i * i}") for i in range(30)]], []),
     ("near miss: a batch from an address that was quiet", [at(-1000).looks("5"),
         at(0).looks(*(f"{i * 7919 % 1003}" for i in range(40)))], []),
+    ("one session asks for twelve, in any order, slowly", [at(i * 27).session("s1")
+        .looks(f"{i * 7919 % 1003}") for i in range(12)], ["high"]),
+    ("one principal of another id space does", [at(i * 27).user("5f0c-9a")
+        .looks(f"{i * 7919 % 1003}") for i in range(12)], ["high"]),
+    ("near miss: eleven of one session", [at(i * 20).session("s1").looks(f"{i * 7919 % 1003}")
+        for i in range(11)], []),
+    ("near miss: twelve of one session on two routes", [at(i * 20).session("s1")
+        .route(f"/users/{{owner}}/{i % 2}").looks(f"{i * 7919 % 1003}") for i in range(12)], []),
+    ("bursts through ids that are at home elsewhere", strangers(12, 2.9), ["high"]),
+    ("near miss: as many a little slower", strangers(40, 3.2), []),
+    ("near miss: one of the twelve is at home here", [*strangers(11, 2.9),
+        at(32).looks("4711")], []),
+    ("ordinary: an office of commuters arrives", strangers(67, 4.5), []),
     ("ordinary: twenty pages of one person", [at(i).route(f"/users/{{owner}}/{i}").looks("7")
         for i in range(20)], []),
 ]  # fmt: skip
