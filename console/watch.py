@@ -4,7 +4,6 @@ In: steps and receipts. Out: lines on stdout (text, or findings as NDJSON); the 
 only on a terminal.
 """
 
-from collections.abc import Iterable
 from typing import Self
 
 from rich.status import Status
@@ -15,7 +14,7 @@ from console.screen import Screen
 from evidence.store import EmbeddedStore
 from records.finding import Finding
 from records.ids import iso
-from records.incident import Action, Incident, Receipt
+from records.incident import Action, Receipt
 from streams.lines import Frame
 from streams.pipeline import Step
 from streams.results import finding_documents
@@ -56,10 +55,7 @@ class Watcher:
             if step.findings:
                 print_ndjson(finding_documents(self._store, step.findings))
         else:
-            for finding in step.findings:
-                self._finding(finding, step.incidents)
-            for action in step.actions:
-                self._action(action)
+            self._tell(step)
         if self._status is not None:
             live = [i for i in self._incidents.values() if i.status != "closed"]
             people = sum(incident.affected_count for incident in live)
@@ -79,7 +75,20 @@ class Watcher:
                 f"{_INDENT}{receipt.point}: {receipt.state}: {report.printable(receipt.detail)}"
             )
 
-    def _finding(self, finding: Finding, incidents: Iterable[Incident]) -> None:
+    def _tell(self, step: Step) -> None:
+        for finding in step.findings:
+            self._finding(finding)
+        found = {finding.id for finding in step.findings}
+        for incident in step.incidents:
+            if incident.status != "closed" and not found.isdisjoint(incident.findings):
+                self._console.print(
+                    f"{_INDENT}[dim]{incident.severity} {incident.id}: "
+                    f"{report.affected_text(incident)}[/]"
+                )
+        for action in step.actions:
+            self._action(action)
+
+    def _finding(self, finding: Finding) -> None:
         when, style = iso(finding.end_ms), _STYLE[finding.severity]
         if when[:10] != self._day:
             self._day = when[:10]
@@ -88,12 +97,6 @@ class Watcher:
             f"{when[11:19]}  [{style}]{finding.severity:<8}[/]  {finding.rule}: "
             f"{report.printable(finding.message)}"
         )
-        for incident in incidents:
-            if finding.id in incident.findings and incident.status != "closed":
-                self._console.print(
-                    f"{_INDENT}[dim]{incident.severity} {incident.id}: "
-                    f"{report.affected_text(incident)}[/]"
-                )
 
     def _action(self, action: Action) -> None:
         if action.kind == "block_ip":

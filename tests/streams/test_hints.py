@@ -1,0 +1,95 @@
+import pytest
+
+from intake.frames import Batch
+from streams.hints import Hint, hints
+from streams.tally import Tally
+from tests._events import event
+
+
+def tally_of(*events):
+    tally = Tally()
+    tally.add(Batch("s", lines=len(events), events=list(events)))
+    return tally
+
+
+GOOD = [event(n, verdict="own") for n in range(4)]
+NOBODY = [
+    event(n, principal="", provenance="", authentication="unlogged", verdict="undetermined")
+    for n in range(4)
+]
+ASSERTED = [event(n, provenance="asserted", verdict="own") for n in range(4)]
+NO_SESSION = [event(n, session="", verdict="own") for n in range(4)]
+ORDERS = [
+    event(n, route="/orders/{object}", object="7", targets=(), verdict="undetermined")
+    for n in range(4)
+]
+
+CASES = [
+    # name, events, formats, what is missing, words in what to add
+    ("nothing read", [], {"nginx"}, [], ""),
+    ("everything is there", GOOD, {"ecs"}, [], ""),
+    ("nginx names nobody", NOBODY, {"nginx"}, ["principal"], "log_format breachline"),
+    ("apache names nobody", NOBODY, {"apache"}, ["principal"], 'LogFormat "{'),
+    ("JSON names nobody", NOBODY, {"json"}, ["principal"], "fields: {principal:"),
+    ("one in two names nobody", [*GOOD, *NOBODY], {"ecs"}, [], ""),
+    ("nobody vouches for the user", ASSERTED, {"nginx"}, ["trust"], "trust: {principal: gateway}"),
+    ("no session in JSON", NO_SESSION, {"json"}, ["session"], "fields: {session:"),
+    ("no session in nginx", NO_SESSION, {"nginx"}, ["session"], "$cookie_session"),
+    ("an owner that nobody knows", [*GOOD, *ORDERS], {"ecs"}, ["owner"], '"/orders/{object}"'),
+]
+
+
+@pytest.mark.parametrize(("name", "events", "formats", "missing", "add"), CASES)
+def test_what_a_log_does_not_say_is_said(name, events, formats, missing, add):
+    found = hints(tally_of(*events), formats, {})
+    assert [hint.missing for hint in found] == missing, name
+    assert add in "".join(hint.add for hint in found)
+
+
+def test_the_most_blinding_comes_first():
+    events = [
+        event(n, principal="", provenance="", session="", route="/orders/{object}", targets=(),
+              verdict="undetermined")
+        for n in range(3)
+    ]  # fmt: skip
+    found = hints(tally_of(*events), {"nginx"}, {})
+    assert [hint.missing for hint in found] == ["principal", "session", "owner"]
+    assert [hint.events for hint in found] == [3, 3, 3]
+
+
+SPACES = [
+    ("integer", "integers"),
+    ("uuid", "UUIDs"),
+    ("prefix:u-", "ids like u-17"),
+    ("", "of no clear kind"),
+]
+
+
+@pytest.mark.parametrize(("space", "words"), SPACES)
+def test_ids_that_cannot_be_compared_are_named_with_both_kinds(space, words):
+    found = hints(tally_of(*GOOD), {"ecs"}, {"/users/{owner}": (7, space, "email")})
+    assert found == [
+        Hint(
+            "comparable_ids",
+            7,
+            f"7 events on /users/{{owner}}: principals are {words}, the ids there are e-mail "
+            "addresses. They cannot be compared, so these are undetermined.",
+            "intake: {identities: {file: people.csv}}    # columns id,user",
+        )
+    ]
+
+
+def test_of_many_routes_the_busiest_are_named():
+    tally = tally_of(*GOOD)
+    routes = {f"/r{n}/{{owner}}": (n, "integer", "uuid") for n in range(1, 20)}
+    found = hints(tally, {"ecs"}, routes)
+    assert [hint.events for hint in found] == [19, 18, 17, 16, 15]
+    for n in range(20):
+        tally.routes[f"/o{n}/{{object}}"] = {"undetermined": n}
+    assert [hint.events for hint in hints(tally, {"ecs"}, {})] == [19, 18, 17, 16, 15]
+
+
+def test_a_route_that_cannot_be_compared_is_not_named_twice():
+    incomparable = {"/orders/{object}": (4, "integer", "uuid")}
+    found = hints(tally_of(*ORDERS), {"ecs"}, incomparable)
+    assert [hint.missing for hint in found] == ["comparable_ids"]

@@ -1,0 +1,254 @@
+import asyncio
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from evidence.history import History
+from evidence.store import EmbeddedStore
+from records.ids import iso
+from responders.capture_evidence import CaptureEvidence
+from streams import live as live_module
+from streams.capture import StoreCapture
+from streams.clock import HandClock, SystemClock
+from streams.example import paced
+from streams.live import LOOKBACK_MS, PRUNE_S, Busy, Live, Outbox, lock
+from streams.sources import read_frames
+from tests import _attack
+from tests._respond import Scripted
+
+NOW_MS = _attack.START_MS + 71 * 60_000
+
+
+class Watched(Live):
+    """A service that remembers its steps."""
+
+    def __init__(self, *parts, **given):
+        self.steps = []
+        super().__init__(*parts, watch=lambda _frame, step: self.steps.append(step), **given)
+
+
+@pytest.fixture
+def service(attack, settings, store, pipeline_on):
+    """Makes a service on the store."""
+
+    def make(*responders, store=store, history=None, clock=None, mode="simulate", **given):
+        respond = settings.respond.model_copy(update={"mode": mode})
+        pipeline = pipeline_on(
+            store,
+            settings=settings.model_copy(update={"respond": respond}),
+            performer=Outbox(store),
+            history=history,
+            event_time=given.get("event_time", False),
+        )
+        pipeline.restore()
+        clock = clock or HandClock(NOW_MS)
+        return Watched(pipeline, store, history, responders, clock, Random(1), **given)
+
+    return make
+
+
+def read(service):
+    return sum(len(step.batch.events) for step in service.steps)
+
+
+def once(service, *logs):
+    asyncio.run(asyncio.wait_for(service.follow([str(log) for log in logs], once=True), 30))
+
+
+def test_once_reads_to_the_end_and_the_next_time_only_what_is_new(attack, store, service):
+    first = service()
+    once(first, attack)
+    assert read(first) == 852
+    assert [one.affected_count for one in store.incidents()] == [12]
+    again = service()
+    once(again, attack)
+    assert read(again) == 0
+    with attack.open("a") as log:
+        log.write(_attack.entry(70 * 60 + 30, "u-66", "/api/v1/wallets/u-77/transactions"))
+    third = service()
+    once(third, attack)
+    assert read(third) == 1
+    assert [one.affected_count for one in store.incidents()] == [13]
+
+
+def test_what_is_not_committed_did_not_happen(attack, tmp_path, service, monkeypatch):
+    monkeypatch.setattr(live_module, "_COMMIT_BYTES", 1)
+
+    class Cut(Exception):
+        pass
+
+    with EmbeddedStore.open(tmp_path / "cut") as store:
+        broken = service(store=store)
+        commits = []
+        checkpoint = broken._pipeline.checkpoint
+
+        def fails_at_last():
+            commits.append(1)
+            checkpoint()
+            raise Cut
+
+        broken._pipeline.checkpoint = fails_at_last
+        with pytest.raises(ExceptionGroup) as error:
+            once(broken, attack)
+        assert error.value.subgroup(Cut)
+        assert (broken.steps, list(store.findings()), store.sources()) == ([], [], [])
+        whole = service(store=store)
+        once(whole, attack)
+        assert read(whole) == 852
+        assert [one.affected_count for one in store.incidents()] == [12]
+
+
+def follow_until(service, log, *, meanwhile=(), enough):
+    """Follow; do each of `meanwhile` after catching up; stop when `enough` is true."""
+
+    async def main():
+        task = asyncio.ensure_future(service.follow([str(log)], once=False))
+        for act in meanwhile:
+            await asyncio.sleep(0.05)
+            act()
+        for _ in range(500):
+            if enough() or task.done():
+                break
+            await asyncio.sleep(0.02)
+        service.stop()
+        await asyncio.wait_for(task, 10)
+
+    asyncio.run(main())
+
+
+def test_following_goes_on_where_the_backlog_ended(attack, store, service):
+    told = []
+    following: Watched = service(caught_up=lambda: told.append(read(following)))
+
+    def append():
+        with attack.open("a") as log:
+            log.write(_attack.entry(70 * 60 + 30, "u-66", "/api/v1/wallets/u-77/transactions"))
+
+    follow_until(following, attack, meanwhile=[append], enough=lambda: read(following) == 853)
+    assert told == [852]
+    assert [one.affected_count for one in store.incidents()] == [13]
+
+
+def test_once_never_says_that_it_follows(attack, service):
+    told = []
+    once(service(caught_up=lambda: told.append(1)), attack)
+    assert told == []
+
+
+def test_several_logs_come_by_event_time(tmp_path, store, service):
+    lines = [*_attack.ordinary(), *_attack.walk()]
+    (tmp_path / "b.log").write_text("".join(lines[1::2]))
+    (tmp_path / "a.log").write_text("".join(lines[::2]))
+    both = service()
+    once(both, tmp_path / "b.log", tmp_path / "a.log")
+    assert (read(both), sum(step.batch.late for step in both.steps)) == (852, 0)
+    assert [one.affected_count for one in store.incidents()] == [12]
+
+
+def test_evidence_is_captured_and_a_block_is_performed_once(attack, store, service):
+    gateway = Scripted()
+    receipts = []
+    capture = CaptureEvidence(StoreCapture(store, lambda: NOW_MS))
+    once(service(capture, gateway, mode="enforce", on_receipt=receipts.append), attack)
+    assert gateway.blocked == [_attack.ATTACKER_IP]
+    assert {(r.point, r.state) for r in receipts} == {
+        ("evidence", "confirmed"), ("gateway", "confirmed")
+    }  # fmt: skip
+    assert len(list(store.log.captured())) == 12
+    once(service(capture, gateway, mode="enforce"), attack)
+    assert gateway.blocked == [_attack.ATTACKER_IP]
+
+
+def test_more_actions_than_one_step_takes_still_get_their_first_attempt(store, service, tmp_path):
+    lines = _attack.ordinary()
+    for n in range(40):
+        lines += [
+            _attack.entry(70 * 60 + n, f"u-{300 + n}", f"/api/v1/wallets/{user}/x", f"192.0.2.{n}")
+            for user in _attack.VICTIMS
+        ]
+    (tmp_path / "many.log").write_text("".join(lines))
+    once(service(), tmp_path / "many.log")
+    waiting = [row for row in store.outbox_all() if row.state == "waiting" and not row.reason]
+    assert len(store.outbox_all()) > 60
+    assert waiting == []
+
+
+def test_a_person_who_stops_waits_for_no_enforcement_point(attack, store, service, monkeypatch):
+    monkeypatch.setattr(live_module, "STOP_S", 0.05)
+
+    class Stuck(Scripted):
+        async def perform(self, plan, at_ms, attempt):
+            await asyncio.sleep(3600)
+
+    stuck = service(Stuck(), mode="enforce", clock=SystemClock())
+    # The attack of long ago would be a backlog by the machine's clock: a block by hand is not.
+    once(service(), attack)
+    action = next(a for a in store.log.actions() if a.kind == "block_ip")
+    later = SystemClock().now_ms() + 3_600_000
+    by_hand = replace(
+        action, id="act-hand", incident="by-hand", mode="enforce", target="192.0.2.200",
+        until_ms=later, guard=replace(action.guard, verdict="pass"),
+    )  # fmt: skip
+    with store.transaction():
+        store.log.append_intent(by_hand)
+        store.outbox_add(by_hand.id, 0)
+
+    def leased():
+        row = next(row for row in store.outbox_all() if row.action == "act-hand")
+        return row.attempts == 1
+
+    follow_until(stuck, attack, enough=leased)
+    assert leased()
+
+
+def test_an_example_unfolds_by_event_time(attack, store, service):
+    playing = service(event_time=True, clock=HandClock(0))
+    pipeline = playing._pipeline
+    frames = paced(read_frames(str(attack), pipeline.book), pipeline.times, 1.0)
+    pieces = [(frame, 0.0) for frame, _ in frames]
+    assert len(pieces) > 2
+    asyncio.run(playing.play(pieces))
+    assert read(playing) == 852
+    (block,) = [a for a in store.log.actions() if a.kind == "block_ip"]
+    assert (block.guard.verdict, iso(block.decided_ms)[:16]) == ("pass", "2026-11-22T10:10")
+
+
+def test_an_example_can_be_stopped(attack, service):
+    playing = service(event_time=True)
+    playing.stop()
+    frames = read_frames(str(attack), playing._pipeline.book)
+    asyncio.run(playing.play((frame, 0.0) for frame in frames))
+    assert read(playing) == 0
+
+
+def test_history_is_kept_with_the_position(attack, store, service, tmp_path):
+    with History(tmp_path / "history") as history:
+        history.recover(store)
+        once(service(history=history), attack)
+        assert history.counts_by_verdict() == {"foreign": 12, "own": 840}
+
+
+def test_what_is_older_than_the_look_back_is_forgotten_once_an_hour(attack, store, service):
+    clock = HandClock(NOW_MS)
+    serving = service(clock=clock)
+    pruned = []
+    store.prune = lambda now_ms, lookback_ms: pruned.append((now_ms, lookback_ms))
+
+    async def twice():
+        await serving.follow([str(attack)], once=True)
+        assert pruned == []
+        clock.advance(PRUNE_S)
+        with attack.open("a") as log:
+            log.write(_attack.entry(4300, "u-10", "/api/v1/users/u-10/profile"))
+        await serving.follow([str(attack)], once=True)
+
+    asyncio.run(twice())
+    assert pruned == [(NOW_MS + int(PRUNE_S * 1000), LOOKBACK_MS)]
+
+
+def test_one_service_a_data_directory(tmp_path):
+    folder = tmp_path / "deep" / "var"
+    with lock(folder), pytest.raises(Busy, match="another breachline run holds"):
+        lock(folder)
+    lock(folder).close()

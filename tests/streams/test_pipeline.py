@@ -1,0 +1,174 @@
+from contextlib import suppress
+
+import pytest
+
+from evidence.history import History
+from evidence.store import EmbeddedStore
+from streams.lines import Frame
+from streams.live import Outbox
+from streams.sources import SourceBook, read_frames
+from tests import _attack
+
+
+def take_all(pipeline, store, frames):
+    """Every frame in one transaction each, checkpointed."""
+    steps = []
+    for frame in frames:
+        with store.transaction():
+            steps.append(pipeline.take(frame))
+            pipeline.checkpoint()
+    return steps
+
+
+def outcome(store, pipeline):
+    """All that must not depend on how the log was cut or how often we stopped."""
+    incidents = [one for one in store.incidents() if one.status != "closed"]
+    return (
+        sorted(finding.id for finding in store.findings()),
+        [(one.id, one.severity, one.affected_count) for one in incidents],
+        [pipeline.desk.impact(one.id).users for one in incidents],
+        [(action.id, action.guard.verdict) for action in store.log.actions()],
+        pipeline.tally.document(0),
+    )
+
+
+def cut(log, lines):
+    """The log as frames of so many lines."""
+    (whole,) = read_frames(str(log), SourceBook())
+    offset = 0
+    rows = whole.data.splitlines(keepends=True)
+    for n in range(0, len(rows), lines):
+        data = b"".join(rows[n : n + lines])
+        yield Frame(whole.source, whole.name, offset, data)
+        offset += len(data)
+
+
+def test_an_attack_goes_through_all_stages(attack, store, pipeline_on):
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(attack), pipeline.book))
+    (incident,) = store.incidents()
+    assert (incident.severity, incident.breach, incident.affected_count) == ("SEV1", True, 12)
+    assert pipeline.desk.impact(incident.id).users == tuple(_attack.VICTIMS)
+    kinds = {(a.kind, a.target, a.mode, a.guard.verdict) for a in store.log.actions()}
+    assert kinds == {
+        ("capture_evidence", incident.id, "enforce", "pass"),
+        ("block_ip", _attack.ATTACKER_IP, "simulate", "pass"),
+    }
+    assert store.outbox_all() == []
+    judged = pipeline.tally.judged()
+    assert (judged["own"], judged["foreign"]) == (840, 12)
+    assert len(list(store.lines(e for f in store.findings() for e in f.evidence))) == 5
+
+
+@pytest.mark.parametrize("lines", [1, 7, 100])
+def test_the_cuts_between_frames_change_nothing(attack, tmp_path, pipeline_on, lines):
+    found = []
+    for size in (10_000, lines):
+        with EmbeddedStore.open(tmp_path / f"by{size}") as store:
+            pipeline = pipeline_on(store)
+            with store.transaction():
+                for frame in cut(attack, size):
+                    pipeline.take(frame)
+            found.append(outcome(store, pipeline))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("stop_after", [1, 400, 841, 844, 851])
+def test_a_restart_goes_on_where_the_last_checkpoint_was(attack, tmp_path, pipeline_on, stop_after):
+    frames = list(cut(attack, 1))
+    with EmbeddedStore.open(tmp_path / "straight") as store:
+        pipeline = pipeline_on(store)
+        with store.transaction():
+            for frame in frames:
+                pipeline.take(frame)
+        expected = outcome(store, pipeline)
+    with EmbeddedStore.open(tmp_path / "stopped") as store:
+        pipeline = pipeline_on(store)
+        with store.transaction():
+            for frame in frames[:stop_after]:
+                pipeline.take(frame)
+            pipeline.checkpoint()
+        # What is not committed did not happen.
+        with suppress(KeyboardInterrupt), store.transaction():
+            pipeline.take(frames[stop_after])
+            raise KeyboardInterrupt
+        pipeline = pipeline_on(store)
+        pipeline.restore()
+        with store.transaction():
+            for frame in frames[stop_after:]:
+                pipeline.take(frame)
+            pipeline.checkpoint()
+        assert outcome(store, pipeline) == expected
+        (source,) = store.sources()
+        assert source.position == attack.stat().st_size
+
+
+def test_what_was_read_before_is_counted_as_duplicate_and_changes_nothing(
+    attack, store, pipeline_on
+):
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(attack), pipeline.book))
+    before = outcome(store, pipeline)
+    take_all(pipeline, store, read_frames(str(attack), pipeline.book))
+    after = outcome(store, pipeline)
+    assert after[:4] == before[:4]
+    assert (after[4]["lines"], after[4]["duplicate"], after[4]["events"]) == (1704, 852, 852)
+
+
+def test_a_performer_gets_the_intents_in_the_same_transaction(attack, store, pipeline_on):
+    pipeline = pipeline_on(store, performer=Outbox(store))
+    take_all(pipeline, store, read_frames(str(attack), pipeline.book))
+    assert {row.action for row in store.outbox_all()} == {a.id for a in store.log.actions()}
+
+
+def test_the_history_gets_every_event(attack, store, pipeline_on, tmp_path):
+    with History(tmp_path / "history") as history:
+        pipeline = pipeline_on(store, history=history)
+        take_all(pipeline, store, read_frames(str(attack), pipeline.book))
+        assert history.counts_by_verdict() == {"own": 840, "foreign": 12}
+
+
+def test_rejects_are_kept_with_their_reason(tmp_path, store, pipeline_on):
+    log = tmp_path / "odd.log"
+    log.write_text(_attack.entry(0, "u-1", "/") + "{nonsense\n" + _attack.entry(1, "u-1", "/"))
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(log), pipeline.book))
+    (reject,) = store.rejects()
+    assert (reject.line, pipeline.tally.rejected) == ("{nonsense", {reject.reason: 1})
+
+
+def test_one_clock_that_runs_ahead_does_not_move_now(tmp_path, store, pipeline_on):
+    ahead = _attack.entry(400 * 86_400, "u-10", "/api/v1/users/u-10/profile")
+    log = tmp_path / "ahead.log"
+    log.write_text("".join([*_attack.ordinary(), ahead, *_attack.walk()]))
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(log), pipeline.book))
+    last_ms = _attack.START_MS + (70 * 60 + 11) * 1000
+    assert pipeline.watermark_ms == last_ms
+    assert pipeline.tally.last_ms == _attack.START_MS + 400 * 86_400_000
+    (block,) = [a for a in store.log.actions() if a.kind == "block_ip"]
+    third_victim_ms = _attack.START_MS + (70 * 60 + 2) * 1000
+    assert (block.guard.verdict, block.decided_ms) == ("pass", third_victim_ms)
+
+
+def test_times_are_those_of_the_lines(attack, store, pipeline_on):
+    pipeline = pipeline_on(store)
+    (frame,) = read_frames(str(attack), pipeline.book)
+    found = pipeline.times(frame)
+    assert len(found) == 852
+    assert found[0] == (0, _attack.START_MS)
+    assert pipeline.tally.lines == 0
+
+
+def test_ids_that_cannot_be_compared_are_named_with_their_route(tmp_path, store, pipeline_on):
+    user = "6f1c2f0e-1111-4a61-9d7c-0000000000{:02}"
+    lines = [
+        _attack.entry(n, user.format(n % 30), f"/api/v1/users/{1000 + n}/profile")
+        for n in range(60)
+    ]
+    log = tmp_path / "uuid.log"
+    log.write_text("".join(lines))
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(log), pipeline.book))
+    assert pipeline.incomparable() == {"/api/v1/users/{owner}/**": (60, "uuid", "integer")}
+    assert pipeline.tally.judged()["undetermined"] == 60
