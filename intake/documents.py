@@ -3,6 +3,7 @@
 Records in, plain dicts out. Keys without a value are absent, as ECS has it.
 """
 
+from ipaddress import ip_address
 from typing import Any
 
 from records.event import AccessEvent
@@ -86,4 +87,8 @@ def _judgement(event: AccessEvent) -> dict[str, Any]:
 
 def _is_address(text: str) -> bool:
     """Host names and socket paths stay out of `source.ip`, which is typed in Elasticsearch."""
-    return ":" in text or text.replace(".", "").isdigit()
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
