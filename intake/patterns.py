@@ -23,7 +23,8 @@ _PLAIN_ID = re.compile(
     r"(?=/|\Z)"
 )
 """Ids that are read alike wherever one of them stands."""
-_VERSIONS = frozenset({"v1", "v2", "v3"})
+_PLAIN_WORD = re.compile(r"[A-Za-z_]{1,32}(?:-[A-Za-z_]{1,32})?|v[0-9]{1,2}", re.ASCII)
+_PLAIN_SEGMENT = re.compile(rf"(?:{_PLAIN_WORD.pattern}|\*\*?|\{{[^{{}}]*\}})?")
 
 
 def canonical_path(path: str) -> str:
@@ -87,14 +88,16 @@ def shape_of(path: str) -> tuple[str, list[str]]:
 
 
 def model_of(shape: str) -> str:
-    """The shape with its ids numbered from 1; "" where other segments may be ids too."""
+    """The shape with its ids numbered from 1; "" if anything but plain words stands beside them."""
+    if not shape.startswith("/") or "//" in shape or "eyJ" in shape:
+        return ""
     parts = shape.split("/")
     number = 0
     for at, part in enumerate(parts):
         if part == "0":
             number += 1
             parts[at] = str(number)
-        elif not (part.isalpha() or part == "" or part in _VERSIONS):
+        elif part and not _PLAIN_WORD.fullmatch(part):
             return ""
     return "/".join(parts)
 
@@ -119,6 +122,12 @@ class Pattern:
         self.regex = re.compile("".join(parts) + "/?", re.IGNORECASE | re.DOTALL)
         self.query = [(name, value.strip("{}")) for name, value in parse_query(query)]
         self.template = rule.match
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether paths of one shape are all on this route, or none is."""
+        path = self.rule.match.partition("?")[0]
+        return all(map(_PLAIN_SEGMENT.fullmatch, path.strip("/").split("/")))
 
     def _piece(self, piece: str) -> str:
         if piece == "*":

@@ -106,6 +106,20 @@ class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Listed canary ids that stand anywhere in the target."""
 
 
+class _Model(msgspec.Struct, frozen=True, gc=False):
+    """A place whose ids are numbers of ids in its path, from 1; 0 for none."""
+
+    route: Route
+    ordinary: bool
+    owner: int
+    item: int
+    tenant: int
+    tenant_word: str
+    source: str
+    objects: tuple[int, ...]
+    candidates: tuple[tuple[str, int], ...]
+
+
 class Routes:
     """Request target -> Place, by configuration first and default words after.
 
@@ -122,20 +136,26 @@ class Routes:
         self._patterns = [Pattern(rule) for rule in rules]
         self._sources = [(route, compile_route(route)) for route in sources]
         asks = [*self._patterns, *(pattern for _, pattern in self._sources)]
+        # Where a canary or a digit of the route may stand in a path, its shape does not tell.
+        self._uses_shapes = not canaries and all(pattern.is_plain for pattern in asks)
         self._reads_query = bool(canaries) or any(pattern.query for pattern in asks)
         self._words = dict.fromkeys((word.lower() for word in sensitive), "sensitive")
         self._words.update(CATEGORY_WORDS)
         self._canaries = {canary.casefold(): canary for canary in canaries}
         self._cache: dict[str, Place] = {}
         self._older: dict[str, Place] = {}
-        self._shapes: dict[str, Place] = {}
+        self._shapes: dict[str, _Model] = {}
         self._queries: dict[str, str] = {}
 
     def place(self, target: str) -> Place:
         """What this request target names."""
         place = self._cache.get(target)
         if place is None:
-            place = self._older.get(target) or self._locate(target)
+            place = self._older.get(target)
+            if place is None and self._uses_shapes and "?" not in target:
+                place = self._by_shape(target)
+            if place is None:
+                place = self._locate(target)
             if len(target) <= _CACHED_LENGTH:
                 if len(self._cache) >= _CACHE_ENTRIES:
                     self._older, self._cache = self._cache, {}
@@ -155,8 +175,7 @@ class Routes:
         for pattern in self._patterns:
             if (values := pattern.match(path, query)) is not None:
                 return self._finished(path, query, self._configured(pattern, values, full, path))
-        place = self._by_shape(full, path) if not query and path.startswith("/") else None
-        return self._finished(path, query, place or self._default(full, path, query))
+        return self._finished(path, query, self._default(full, path, query))
 
     def _masked(self, query: str) -> str:
         masked = self._queries.get(query)
@@ -168,30 +187,53 @@ class Routes:
                 self._queries[query] = masked
         return masked
 
-    def _by_shape(self, full: str, path: str) -> Place | None:
-        """The place of a path of words and plain ids, from another of the same shape."""
+    def _by_shape(self, path: str) -> Place | None:
+        """The place of a path of plain words and ids, from another of the same shape."""
         shape, ids = shape_of(path)
+        if not ids:
+            return None
         model = self._shapes.get(shape)
-        if model is None:
-            numbered = model_of(shape)
-            if not numbered or (model := self._default(numbered, numbered, "")).name:
-                return None
-            if len(self._shapes) >= _SHAPES:
-                self._shapes.clear()
-            self._shapes[shape] = model
-        owners, candidates, item = model.owners, model.candidates, model.object
+        if model is None and (model := self._learn(shape)) is None:
+            return None
         return Place(
-            path=full,
+            path=path,
             route=model.route,
             ordinary=model.ordinary,
-            owners=(canonical_id(ids[int(owners[0]) - 1]),) if owners else (),
-            object=canonical_id(ids[int(item) - 1]) if item else "",
-            candidates=tuple(
-                [(field, (canonical_id(ids[int(found[0]) - 1]),)) for field, found in candidates]
-            )
-            if candidates
-            else (),
+            owners=(canonical_id(ids[model.owner - 1]),) if model.owner else (),
+            object=canonical_id(ids[model.item - 1]) if model.item else "",
+            objects=tuple([canonical_id(ids[n - 1]) for n in model.objects]),
+            source=model.source,
+            candidates=tuple([(f, (canonical_id(ids[n - 1]),)) for f, n in model.candidates]),
+            tenant=ids[model.tenant - 1] if model.tenant else model.tenant_word,
         )
+
+    def _learn(self, shape: str) -> _Model | None:
+        """The model of a shape; None where an id in it is not one of the numbered ones."""
+        path = model_of(shape)
+        if not path:
+            return None
+        place = self._locate(path)
+        candidates = [(field, found[0]) for field, found in place.candidates]
+        named = [*place.owners, *place.objects, *(found for _, found in candidates)]
+        if place.name or len(place.owners) > 1 or len(place.objects) > 1:
+            return None
+        if not all(map(str.isdigit, [*named, place.object or "0"])):
+            return None
+        tenant = int(place.tenant) if place.tenant.isdigit() else 0
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        model = self._shapes[shape] = _Model(
+            place.route,
+            place.ordinary,
+            int(place.owners[0]) if place.owners else 0,
+            int(place.object or 0),
+            tenant,
+            "" if tenant else place.tenant,
+            place.source,
+            tuple(map(int, place.objects)),
+            tuple([(field, int(found)) for field, found in candidates]),
+        )
+        return model
 
     def _configured(
         self, pattern: Pattern, values: dict[str, list[str]], full: str, path: str
@@ -205,7 +247,7 @@ class Routes:
             category=rule.category or self._category(words),
             public=rule.public,
             effect=rule.effect,
-            last_word=words[-1] if words else "",
+            last_word=words[-1] if words and not any(map(str.isdigit, words[-1])) else "",
             names_self=any(v.lower() in SELF_WORDS for v in given),
             error_bytes=rule.error_bytes,
         )

@@ -243,8 +243,43 @@ def test_a_known_shape_changes_nothing(target):
     warm = Routes([], [])
     for path in PATHS:
         warm.place(path.replace("7", "8").replace("1", "3"))
-    place = warm.place(target)
-    assert place == Routes([], [])._default(place.path, place.path, "")
+    assert warm.place(target) == plainly([], target)
+
+
+def plainly(rules, target, sources=()):
+    """The place of a target without knowledge of its shape."""
+    routes = Routes(rules, [], sources)
+    routes._uses_shapes = False
+    return routes.place(target)
+
+
+MORE_RULES = [
+    RouteRule(match="/a/{owner}/b/{owner}"),
+    RouteRule(match="/c/{owner}/{tenant}/{object}"),
+    RouteRule(match="/d/*/{owner}/**"),
+]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/a/18/b/17", "/c/18/5/07", "/c/me/acme/7", "/d/1/2", "/d/x/u-2/3", "/o/5", "/o/x/5",
+     "/api/wallets/18", "/api/wallets/me/3", "/t/5/u/18", "/t/acme/u/u-18", "/users/5/7"],
+)  # fmt: skip
+def test_a_known_shape_changes_nothing_where_routes_are_configured(target):
+    rules, sources = [*RULES, *MORE_RULES], ["/o/{object}", "/o/{object}/{object}"]
+    warm = Routes(rules, [], sources)
+    assert warm._uses_shapes
+    for path in (target.replace("1", "2").replace("7", "8"), target.replace("5", "6"), target):
+        assert warm.place(path) == plainly(rules, path, sources)
+
+
+@pytest.mark.parametrize(
+    "match", ["/a/2024/{owner}", "/a/u-{owner}", "/a/{owner}.json", "/a/{owner}-{object}", "/a/u-5"]
+)
+def test_shapes_are_not_used_where_they_do_not_tell(match):
+    assert not Routes([RouteRule(match=match)], [])._uses_shapes
+    assert not Routes([], [], [match])._uses_shapes
+    assert not Routes([], [], [], ["u-1"])._uses_shapes
 
 
 def test_the_same_target_from_the_cache():
