@@ -115,9 +115,8 @@ def _join(values: Sequence[str], count: int) -> str:
     if text.count(SEPARATOR) != count - 1:
         # A client may send the separator itself, which must not shift the rows behind it.
         text = SEPARATOR.join(value.replace(SEPARATOR, "\\x1e") for value in values)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if not text.isascii():
+        # A lone surrogate, which a JSON escape can give, is no UTF-8.
         text = text.encode("utf-8", "backslashreplace").decode()
     return text
 

@@ -56,9 +56,24 @@ class Population:
         `since_ms` is the earliest event time of the batch: a new pair counts as seen from then on,
         so that a coarse batch cannot make old neighbours look as if they came after the attack.
         """
+        since_min = None if since_ms is None else since_ms // MINUTE_MS
+        people, dirty, note = self._people, self._dirty, self._note
         for (ip, principal), last_ms in pairs.items():
-            first_ms = last_ms if since_ms is None else min(since_ms, last_ms)
-            self._note(block_of(ip), principal, first_ms // MINUTE_MS, last_ms // MINUTE_MS)
+            last_min = last_ms // MINUTE_MS
+            known = people.get(ip)
+            if known.__class__ is tuple and known[0] == principal:
+                # Most addresses have one principal, who is seen again: a later minute, at most.
+                first_min = known[1] >> _SEEN
+                span = last_min - first_min
+                if 0 <= span <= min(known[1] & _MASK, self._last_min - first_min):
+                    continue
+                if 0 <= span <= _MASK:
+                    people[ip] = (principal, first_min << _SEEN | span)
+                    self._last_min = max(self._last_min, last_min)
+                    dirty.add(ip)
+                    continue
+            first_min = last_min if since_min is None else min(since_min, last_min)
+            note(block_of(ip), principal, first_min, last_min)
         if self._last_min - self._swept_min >= HOUR_MIN:
             self._sweep()
 
