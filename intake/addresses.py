@@ -66,10 +66,13 @@ class ClientAddresses:
         """(client address, trusted). Not trusted: taken from a header no trusted proxy set."""
         if not self._trusted and _PLAIN_V4.fullmatch(peer):
             return peer, True
-        if not self._trusted and peer and not peer.startswith("unix:"):
-            # Nobody's header is believed, so it must not vary the cache key either.
-            forwarded = None
-        key = (peer, forwarded) if forwarded else peer
+        key: str | tuple[str, str] = peer
+        if forwarded:
+            if self._trusted or not peer or peer.startswith("unix:"):
+                key = (peer, forwarded)
+            else:
+                # Nobody's header is believed, so it must not vary the cache key either.
+                forwarded = None
         if (known := self._cache.get(key)) is None:
             known = self._resolve(peer, forwarded or "")
             if len(peer) + len(forwarded or "") > _CACHED_LENGTH:

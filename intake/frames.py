@@ -23,7 +23,7 @@ from records.kinds import TRUSTED, Verdict
 LATENESS_MS = 60_000
 _REJECT_BYTES = 4096
 _SAMPLE_LINES = 2_000
-_REQUESTS = 20_000
+_REQUESTS = 10_000
 
 
 class Watermark(msgspec.Struct):
@@ -93,7 +93,7 @@ class Reader:
             known = ", ".join(sorted(self._formats))
             raise ValueError(f"unknown format {forced_format!r}; known: auto, {known}")
         self._parsers: dict[str, Callable[[bytes], Parsed]] = {}
-        self._requests: dict[str, list[dict[str, tuple[int, str]]]] = {}
+        self._requests: dict[str, list[dict[str, bytes]]] = {}
         self.watermark = Watermark()
 
     def read(
@@ -205,12 +205,12 @@ class Reader:
                 time_ms = parsed.time_ms
                 request_id = parsed.request_id
                 if request_id is not None:
-                    # The same id with other content is another event: clients choose ids too.
-                    said = (time_ms, parsed.target)
-                    if recent.get(request_id) == said or older.get(request_id) == said:
+                    # The same id in another line is another event: clients choose ids too, and
+                    # try again with the one that was refused.
+                    if recent.get(request_id, older.get(request_id)) == line:
                         duplicate += 1
                         continue
-                    recent[request_id] = said
+                    recent[request_id] = line
                     if len(recent) >= _REQUESTS:
                         requests[:] = recent, older = {}, recent
                 if time_ms > max_ms:

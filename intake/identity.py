@@ -110,7 +110,8 @@ class Identity:
         self._honoured = settings.identity_headers[0].honoured if settings.identity_headers else ""
         self._tokens: dict[str, Token] = {}
         self._digests: dict[str, str] = {}
-        self._ids: dict[str, dict[str, str]] = {}
+        self._principals: dict[str, str] = {}
+        self._ids = {"principal": self._principals}
         self._sessions: dict[str, _Use] = {}
         self._dirty: set[str] = set()
 
@@ -144,7 +145,8 @@ class Identity:
         if line.authorization or line.jwt_payload:
             token = self._token(line.authorization or "", line.jwt_payload or "")
         if line.principal:
-            principal, provenance = self.canonical("principal", line.principal), "gateway"
+            name, provenance = line.principal, "gateway"
+            principal = self._principals.get(name) or self.canonical("principal", name)
         elif token is not None and token.subject:
             provenance = "gateway" if self._vouched and not token.unsigned else "unverified"
             principal = self.canonical(_FIELDS[provenance], token.subject)
@@ -154,11 +156,13 @@ class Identity:
         if token is not None and (token.sid or not line.session):
             session = token.sid or token.digest
         elif line.session:
-            session = self._session(line.session)
+            session = self._digests.get(line.session) or self._session(line.session)
         if not principal:
             # Nothing but white space, perhaps, in a field that names somebody on other lines.
             provenance = ""
-        if not credentials.provenance or provenance in TRUSTED:
+        if credentials.provenance != provenance and (
+            not credentials.provenance or provenance in TRUSTED
+        ):
             credentials.note(principal, provenance, basic_user=line.basic_user)
         authentication: Authentication
         if principal:

@@ -21,6 +21,7 @@ from records.event import AccessEvent, Exposure, Signal
 from records.kinds import TRUSTED, Effect, Outcome, Verdict
 
 _NOTHING: list[Exposure] = []
+_NOBODY = Judged((), (), "", "no_target")
 _MAX_ROUTES = 1_000
 
 
@@ -90,7 +91,7 @@ class Judge:
             )
         if outcome == "ignored":
             # A preflight addresses nobody's data, whatever its path names.
-            judged = Judged((), (), "", "no_target")
+            judged = _NOBODY
         else:
             judged = self._verdict(line, caller, place, ip, outcome, late=late)
         session = caller.session
@@ -156,14 +157,16 @@ class Judge:
     def _verdict(
         self, line: Parsed, caller: Caller, place: Place, ip: str, outcome: Outcome, *, late: bool
     ) -> Judged:
+        route = place.route
         principal, owners = caller.principal, place.owners
-        if (
-            owners == (principal,)
-            and not (caller.claimed or line.owners or place.tenant or self._people)
-            and self.spaces.is_settled(place.route.template)
-        ):
-            # What nearly every line is: one's own data, on a route that is known well.
-            return Judged(owners, (), "route", "own")
+        if not (caller.claimed or line.owners):
+            # What nearly every line is: one's own data on a route that is known well, or nobody's.
+            if owners:
+                plain = not (place.tenant or self._people)
+                if owners == (principal,) and plain and self.spaces.is_settled(route.template):
+                    return Judged(owners, (), "route", "own")
+            elif not (place.object or place.candidates or place.source):
+                return _NOBODY
         judged = self._targets(line, caller, place, outcome, late=late)
         targets = judged.targets
         if not targets:
@@ -251,7 +254,7 @@ class Judge:
     ) -> tuple[tuple[str, ...], bool]:
         """(the candidates that have proved to be users' ids, whether only by learning)."""
         principal, people, time_ms = caller.principal, self._people, line.time_ms
-        space = self.spaces.of("principal")
+        space = self.spaces.principals
         if space and is_distinctive(space):
             spelled = self.spaces.spelled
             named = [spelled(principal, field, i) for field, ids in place.candidates for i in ids]

@@ -13,6 +13,8 @@ import msgspec
 CELL_MS = 600_000
 MIN_PRINCIPALS = 20
 OWN_SHARE = 0.8
+HOPELESS_PRINCIPALS = 500
+HOPELESS_SHARE = 0.1
 MAX_FIELDS = 1_000
 _MAX_PRINCIPALS = 1_000
 _MAX_CELLS = 64
@@ -27,6 +29,8 @@ class _Learning(msgspec.Struct):
     """First cell in which the field's ids are owners; None while they are not."""
     oldest: int = 0
     """No cell is older."""
+    hopeless: bool = False
+    """So many people use it for what is not their own that nobody needs to ask again."""
 
     def voters(self) -> int:
         return len(self.complete) + sum(map(len, self.cells.values()))
@@ -41,11 +45,12 @@ class Promotion:
 
     def is_owner_field(self, field: str, time_ms: int) -> bool:
         """Whether the ids of this field were known to be users' ids at this time."""
-        if (learning := self._fields.get(field)) is None:
+        learning = self._fields.get(field)
+        if learning is None:
             return False
         cell = time_ms // CELL_MS
         if learning.since_cell is None:
-            if learning.oldest > cell - 2:
+            if learning.hopeless or learning.oldest > cell - 2:
                 return False
             self._complete(field, learning, cell)
         return learning.since_cell is not None and cell >= learning.since_cell
@@ -57,7 +62,7 @@ class Promotion:
             if len(self._fields) >= MAX_FIELDS:
                 self._make_room()
             learning = self._fields[field] = _Learning()
-        if learning.since_cell is not None:
+        if learning.since_cell is not None or learning.hopeless:
             return
         cell = time_ms // CELL_MS
         votes = learning.cells.get(cell)
@@ -87,6 +92,10 @@ class Promotion:
                 complete.clear()
                 return
         learning.oldest = min(learning.cells, default=cell)
+        if len(complete) >= HOPELESS_PRINCIPALS and usual < HOPELESS_SHARE * len(complete):
+            learning.hopeless = True
+            learning.cells.clear()
+            complete.clear()
 
     def _make_room(self) -> None:
         """Forget the half that fewest people use: paths that one client made up."""

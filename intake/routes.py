@@ -40,7 +40,7 @@ from intake.words import (
 )  # fmt: skip
 from records.kinds import Effect
 
-_CACHE_ENTRIES = 30_000
+_CACHE_ENTRIES = 10_000
 _CACHED_LENGTH = 512
 _LABELS = 4
 _SHAPES = 5_000
@@ -195,11 +195,14 @@ class Routes:
         model = self._shapes.get(shape)
         if model is None and (model := self._learn(shape)) is None:
             return None
+        owners = (canonical_id(ids[model.owner - 1]),) if model.owner else ()
+        if len(ids) == 1 and owners and not model.tenant_word:
+            return Place(path=path, route=model.route, ordinary=model.ordinary, owners=owners)
         return Place(
             path=path,
             route=model.route,
             ordinary=model.ordinary,
-            owners=(canonical_id(ids[model.owner - 1]),) if model.owner else (),
+            owners=owners,
             object=canonical_id(ids[model.item - 1]) if model.item else "",
             objects=tuple([canonical_id(ids[n - 1]) for n in model.objects]),
             source=model.source,

@@ -139,6 +139,8 @@ class Spaces:
         self._settled: set[str] = set()
         self._names: set[str] = set()
         self.changed = False
+        self.principals = ""
+        """`of("principal")`, which every object asks for."""
 
     def note(self, field: str, value: str) -> None:
         """Take account of one value of a field."""
@@ -165,6 +167,7 @@ class Spaces:
         total = len(values.seen)
         space, count = values.spaces.most_common(1)[0]
         self._usual[field] = space if count * 2 > total else ""
+        self.principals = self.of("principal")
         if total >= _SETTLED_VALUES and count >= _SETTLED_SHARE * total:
             self._settled.add(field)
             del self._values[field]
@@ -188,14 +191,14 @@ class Spaces:
     @property
     def people_have_names(self) -> bool:
         """Whether principals are plain names, so that `/users/alice` names somebody."""
-        return self.of("principal") == "name" and not self._settled.isdisjoint(_PRINCIPALS)
+        return self.principals == "name" and not self._settled.isdisjoint(_PRINCIPALS)
 
     def comparable(self, principal: str, field: str, other: str) -> bool:
         """Whether an id of a field can be held against a principal."""
         asked = id_space(other)
         if asked != "name" and asked == id_space(principal):
             return True
-        usual = self.of("principal") or id_space(principal)
+        usual = self.principals or id_space(principal)
         if usual in _LOOSE:
             return usual == (self.of(field) or asked)
         # A service named `batch` among numbered users is compared; `export` is no number.
@@ -203,7 +206,7 @@ class Spaces:
 
     def spelled(self, principal: str, field: str, value: str) -> str:
         """A field's value as principals are spelled."""
-        space = self.of("principal") or id_space(principal)
+        space = self.principals or id_space(principal)
         if space == "integer" and self.of(field) not in {"", "integer"}:
             # Where ids are 7f or 7-zip, a leading number means nothing.
             return value
@@ -232,4 +235,5 @@ class Spaces:
         self._usual.update(settled)
         self._settled.update(settled)
         self._names.update(names)
+        self.principals = self.of("principal")
         self.changed = False

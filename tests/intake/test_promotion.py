@@ -64,6 +64,19 @@ def test_an_attack_cannot_unlearn_what_is_known():
     assert promotion.is_owner_field(FIELD, 20 * CELL_MS)
 
 
+def test_what_many_use_for_others_things_is_not_asked_again():
+    promotion = learned(votes(3, 600, own=0, each=1))
+    assert owner_from(promotion) is None
+    for cell, principal, own in votes(40, 600, each=1):
+        promotion.note(FIELD, principal, own=own, time_ms=cell * CELL_MS)
+    assert owner_from(promotion, until=60) is None
+    near = learned(votes(3, 499, own=0, each=1))
+    assert owner_from(near) is None
+    for cell, principal, own in votes(40, 499, each=9):
+        near.note(FIELD, principal, own=own, time_ms=cell * CELL_MS)
+    assert owner_from(near, until=60) == 42
+
+
 def test_order_within_a_cell_does_not_matter():
     found = [*votes(3, 30, own=0.9), *votes(4, 30, own=0.9)]
     Random(7).shuffle(found)
