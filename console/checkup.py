@@ -14,6 +14,7 @@ import msgspec
 
 from console.enforcement import gateway_of
 from console.fault import words
+from console.report import many
 from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
 from responders._base import Fault
@@ -95,14 +96,14 @@ def _log(path: Path) -> Iterator[Result]:
     try:
         with EmbeddedStore.open_readonly(path) as store:
             state = dict(store.load_state("runner"))
-            formats = {source.name for source in store.sources()}
+            names = {source.name for source in store.sources()}
     except FileNotFoundError:
         yield Result("store", "note", f"nothing was read into {path} yet")
         return
     except (OSError, ValueError) as error:
         yield Result("store", "wrong", words(error))
         return
-    yield Result("store", "ok", f"{len(formats)} logs followed")
+    yield Result("store", "ok", f"{many(len(names), 'log')} followed")
     if tally := state.get("tally"):
         for hint in hints(msgspec.msgpack.decode(tally, type=Tally), frozenset(), {}):
             yield Result("the log", "note", hint.says, f"add: {hint.add}")
@@ -120,7 +121,8 @@ async def _gateway(settings: Settings, environ: Mapping[str, str], now_ms: int) 
             )
         answer = await gateway.listed(now_ms)
     if not isinstance(answer, Fault):
-        return Result("gateway", "ok", f"answers, {len(answer):,} addresses blocked; mode {mode}")
+        blocked = many(len(answer), "address", "addresses")
+        return Result("gateway", "ok", f"answers, {blocked} blocked; mode {mode}")
     if answer.status in {404, 405}:
         return Result("gateway", "note", "has no list of blocks: they cannot be read back")
     state: Literal["wrong", "unreachable"] = "wrong" if answer.status else "unreachable"

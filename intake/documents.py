@@ -67,15 +67,14 @@ def _judgement(event: AccessEvent) -> dict[str, Any]:
         "authentication": event.authentication,
         "address_trusted": event.ip_trusted,
     }
-    for name, value in (
-        ("provenance", event.provenance),
-        ("claimed_user", event.claimed),
-        ("object", event.object),
-        ("basis", event.basis),
-        ("allowed", event.allowed),
-    ):
-        if value:
-            judged[name] = value
+    said = {
+        "provenance": event.provenance,
+        "claimed_user": event.claimed,
+        "object": event.object,
+        "basis": event.basis,
+        "allowed": event.allowed,
+    }
+    judged.update({name: value for name, value in said.items() if value})
     if event.targets:
         judged["targets"] = list(event.targets)
     if event.cross_site:
