@@ -198,20 +198,20 @@ def walks(
 def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> list[Sighting]:
     """New ids that come far faster than this address ever showed any.
 
-    An address known for a quarter of an hour: the limit at under 2 s an id. One just met may be
-    an office at the beginning of the log: three times the limit at 4 a second; or the limit at
-    under 3 s an id where all of these are at home at other addresses, since people who arrive one
+    From an address known for a quarter of an hour: the limit at under 2 s an id. One just met may
+    be an office at the beginning of the log, however many come at once: there, only ids that are at
+    home at other addresses count, the limit of them at under 3 s an id, since people who arrive one
     by one at an office are not so fast.
     """
     end_s = window[1]
     if len(group) < limit or not state.quiet(end_s, limit):
         return []
-    known = end_s - state.born_s >= QUIET_S
-    ways = [(limit, 2 * (limit - 1), 0) if known else (3 * limit, limit * 3 // 4, 0)]
-    ways.append((limit, 3 * (limit - 1), ELSEWHERE))
-    for count, span_s, kind in ways:
+    ways = [(3 * (limit - 1), ELSEWHERE)]
+    if end_s - state.born_s >= QUIET_S:
+        ways.append((2 * (limit - 1), 0))
+    for span_s, kind in ways:
         found = _since(state, group, window, end_s - span_s, kind)
-        if len(found) >= count and len({s.event for s in found}) >= min(count, MIN_REQUESTS):
+        if len(found) >= limit and len({s.event for s in found}) >= min(limit, MIN_REQUESTS):
             return sorted(found)
     return []
 

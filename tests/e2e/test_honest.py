@@ -77,15 +77,8 @@ def nobody_is_accused(result):
     assert (found, result.incidents, result.actions) == ([], [], [])
 
 
-def known_to_fail(day):
-    """Eight hundred alike browsers at five requests a second look like one scraper at first."""
-    reason = "identity_fanout: `burst` from an address just met"
-    marks = pytest.mark.xfail(strict=True, reason=reason) if day is DENSE_AND_ALIKE else ()
-    return pytest.param(day, id=day.name, marks=marks)
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("day", [known_to_fail(day) for day in DAYS])
+@pytest.mark.parametrize("day", DAYS, ids=lambda day: day.name)
 def test_two_thousand_people_in_a_log_that_names_nobody(tmp_path, day, seed):
     """Must hold 2: nginx combined, `/users/{n}/profile`, no principal: no incident."""
     log = write(
