@@ -14,8 +14,15 @@ def checked(folder, text):
 def test_a_sound_configuration_has_no_problems(tmp_path):
     (tmp_path / "people.csv").write_text("id,user\na,u-1\n")
     (tmp_path / "keys.json").write_text('{"keys": []}')
-    text = "intake: {identities: {file: people.csv}, jwt: {jwks: keys.json}}"
+    text = "intake: {identities: {file: people.csv}}"
     assert checked(tmp_path, text) == Checked(tmp_path / "breachline.yaml", (), ())
+
+
+def test_what_has_no_effect_yet_is_a_warning(tmp_path):
+    (tmp_path / "keys.json").write_text('{"keys": []}')
+    result = checked(tmp_path, "intake: {jwt: {jwks: keys.json}}")
+    assert (result.problems, len(result.warnings)) == ((), 1)
+    assert "intake.jwt.jwks: no effect in this version" in result.warnings[0]
 
 
 def test_without_a_file_the_defaults_are_sound(tmp_path):

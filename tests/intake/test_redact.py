@@ -163,11 +163,11 @@ def test_no_secret_survives_under_a_telling_name(value, name):
 
 def work(text: str) -> float:
     best = 9.0
-    for _ in range(3):
-        start = time.perf_counter()
+    for _ in range(5):
+        start = time.process_time()
         mask(text)
         mask_target("/?" + text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 

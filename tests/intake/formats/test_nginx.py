@@ -171,11 +171,11 @@ def test_no_agent_can_lose_its_line(agent):
 
 def work(data):
     best = 9.0
-    for _ in range(3):
-        start = time.perf_counter()
+    for _ in range(5):
+        start = time.process_time()
         with suppress(Unreadable):
             parse(data)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
