@@ -50,4 +50,4 @@ def test_a_signal_has_a_value_for_each_key(key, value):
 
 def test_actors_are_ordered_and_compared_by_value():
     assert Actor("ip", "a") == Actor("ip", "a")
-    assert sorted([Actor("session", "a"), Actor("ip", "b")])[0] == Actor("ip", "b")
+    assert min(Actor("session", "a"), Actor("ip", "b")) == Actor("ip", "b")
