@@ -5,17 +5,18 @@ is notable. All the words are JUDGEMENT's; severity and reaction are decided els
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from urllib.parse import urlsplit
 
 from intake.addresses import ClientAddresses
 from intake.identity import Caller, Credentials, Identity
 from intake.line import Parsed, Unreadable
 from intake.outcome import effect_of, outcome_of
 from intake.ownership import PENDING, Ownerships, Permissions, Tables
+from intake.places import Place
 from intake.promotion import Promotion
-from intake.routes import Place, Routes
+from intake.routes import Routes
 from intake.settings import IntakeSettings
 from intake.signals import Judged, Signals, exposures, is_notable
+from intake.sites import is_cross_site
 from intake.spaces import Spaces, canonical_id, id_space, is_distinctive, is_same
 from records.event import AccessEvent, Exposure, Signal
 from records.kinds import TRUSTED, Effect, Outcome, Verdict
@@ -128,7 +129,7 @@ class Judge:
             judged.basis,
             judged.verdict,
             judged.allowed,
-            bool(line.fetch_site or line.origin) and _is_cross_site(line),
+            bool(line.fetch_site or line.origin) and is_cross_site(line),
             late,
         )
         verdict, claimed = judged.verdict, caller.claimed
@@ -369,33 +370,3 @@ _VOUCHED_FOR = frozenset({"service", "delegate", "grant"})
 def _is_other_tenant(caller: str, asked: str) -> bool:
     caller, asked = canonical_id(caller), canonical_id(asked)
     return caller.casefold() != asked.casefold() and id_space(caller) == id_space(asked)
-
-
-def _is_cross_site(line: Parsed) -> bool:
-    """Another site made a browser send this (Sec-Fetch-Site, else a foreign Origin).
-
-    No site can make a browser add a bearer token or an identity header: where one is, the client
-    wrote the origin itself.
-    """
-    if line.claimed or (line.authorization and not line.authorization.lower().startswith("basic ")):
-        return False
-    if line.fetch_site:
-        return line.fetch_site.lower() == "cross-site"
-    origin, own = _host_of(line.origin or ""), _host_of(f"//{line.host or ''}")
-    return bool(origin and own) and _site(origin) != _site(own)
-
-
-def _host_of(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _site(host: str) -> str:
-    """The part of a host that one owner has: app.example.com and api.example.com are one site."""
-    if host.replace(".", "").isdigit() or ":" in host:
-        return host
-    labels = host.split(".")
-    # Without the list of public suffixes: co.uk and com.au have a short label before the last.
-    return ".".join(labels[-3:] if len(labels[-2:][0]) <= 3 else labels[-2:])

@@ -18,13 +18,8 @@ MAX_TARGETS = 10_000
 _DECODINGS = 8
 _PARAMETERS = re.compile(r";[^/]*")
 _INDEX = re.compile(r"\[\d*\]$")
-_PLAIN_ID = re.compile(
-    r"/([0-9]+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<=[a-z]/)(?!es-)[a-z]{1,4}-[0-9]+)"
-    r"(?=/|\Z)"
-)
-"""Ids that are read alike wherever one of them stands."""
-_PLAIN_WORD = re.compile(r"[A-Za-z_]{1,32}(?:-[A-Za-z_]{1,32})?|v[0-9]{1,2}", re.ASCII)
-_PLAIN_SEGMENT = re.compile(rf"(?:{_PLAIN_WORD.pattern}|\*\*?|\{{[^{{}}]*\}})?")
+PLAIN_WORD = re.compile(r"[A-Za-z_]{1,32}(?:-[A-Za-z_]{1,32})?|v[0-9]{1,2}", re.ASCII)
+_PLAIN_SEGMENT = re.compile(rf"(?:{PLAIN_WORD.pattern}|\*\*?|\{{[^{{}}]*\}})?")
 
 
 def canonical_path(path: str) -> str:
@@ -79,27 +74,6 @@ def split_ids(values: Iterable[str]) -> tuple[tuple[str, ...], int]:
     if len(ids) <= MAX_TARGETS:
         return tuple(sorted(ids)), 0
     return tuple(sorted(ids)[:MAX_TARGETS]), len(ids) - MAX_TARGETS
-
-
-def shape_of(path: str) -> tuple[str, list[str]]:
-    """(the path with 0 for each plain id, those ids): ids of one shape mean the same."""
-    parts = _PLAIN_ID.split(path)
-    return "/0".join(parts[::2]), parts[1::2]
-
-
-def model_of(shape: str) -> str:
-    """The shape with its ids numbered from 1; "" if anything but plain words stands beside them."""
-    if not shape.startswith("/") or "//" in shape or "eyJ" in shape:
-        return ""
-    parts = shape.split("/")
-    number = 0
-    for at, part in enumerate(parts):
-        if part == "0":
-            number += 1
-            parts[at] = str(number)
-        elif part and not _PLAIN_WORD.fullmatch(part):
-            return ""
-    return "/".join(parts)
 
 
 class Pattern:

@@ -25,7 +25,7 @@ CANDIDATE_QUERY = frozenset(
 )
 """Elsewhere these hold ids of unknown owner, until learned or configured."""
 
-QUERY_MARKS = re.compile("id|user|owner|member|customer|account|%", re.IGNORECASE)
+QUERY_MARKS = re.compile("id|user|owner|member|customer|account|[%#]", re.IGNORECASE)
 """A query without any of these names none of the above."""
 
 _CATEGORIES = {

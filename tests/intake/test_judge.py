@@ -249,26 +249,11 @@ def test_the_known_size_of_an_error_is_no_proof():
     assert sizes == ["possible", "proven"]
 
 
-@pytest.mark.parametrize(
-    ("name", "fields", "expected"),
-    [
-        ("said by the browser", {"fetch_site": "Cross-Site"}, True),
-        ("same origin", {"fetch_site": "same-origin", "origin": "https://evil.example"}, False),
-        ("foreign origin", {"origin": "https://evil.example", "host": "api.shop.example"}, True),
-        ("own origin", {"origin": "https://shop.example", "host": "shop.example:8443"}, False),
-        ("one site", {"origin": "https://app.shop.example", "host": "api.shop.example"}, False),
-        ("neighbours", {"origin": "https://evil.co.uk", "host": "shop.co.uk"}, True),
-        ("addresses", {"origin": "https://192.0.2.9", "host": "192.0.2.8"}, True),
-        ("no origin", {"origin": "null", "host": "shop.example"}, False),
-        ("broken origin", {"origin": "http://[", "host": "shop.example"}, False),
-        ("no site can add a token", {"fetch_site": "cross-site", "authorization": "Bearer x"},
-         False),
-        ("a browser adds Basic", {"fetch_site": "cross-site", "authorization": "Basic eA=="}, True),
-        ("no site can add a claim", {"fetch_site": "cross-site", "claimed": "18"}, False),
-    ],
-)  # fmt: skip
-def test_cross_site(name, fields, expected):
-    assert Court().event(get("/users/18", "17", **fields)).cross_site is expected, name
+def test_what_another_site_sent_is_marked():
+    court = Court(crowd=NUMBERS)
+    event, signal, _ = court.hear(get("/users/18", "17", fetch_site="cross-site"))
+    assert (event.cross_site, signal.cross_site) == (True, True)
+    assert not court.event(get("/users/18", "17", fetch_site="same-origin")).cross_site
 
 
 @pytest.mark.parametrize(

@@ -113,24 +113,6 @@ def test_facts_of_a_route(target, category, last_word, names_self):
     assert (route.category, route.last_word, route.names_self) == (category, last_word, names_self)
 
 
-@pytest.mark.parametrize(
-    ("target", "ordinary", "incoming", "graphql"),
-    [
-        ("/users/18", True, False, False),
-        ("/users/18/deactivate", False, False, False),
-        ("/users/18/deposits", True, True, False),
-        ("/graphql", False, False, True),
-        ("/transfer/55", True, False, False),
-    ],
-)
-def test_what_a_request_does_there(target, ordinary, incoming, graphql):
-    place = Routes([], []).place(target)
-    assert (place.ordinary, place.route.incoming, place.route.graphql) == (
-        ordinary, incoming, graphql,
-    )  # fmt: skip
-    assert place.route.ordinary is ordinary
-
-
 RULES = [
     RouteRule(match="/api/wallets/{owner}/**", category="financial"),
     RouteRule(match="/api/orders/{object}", category="orders", owner=["buyer", "seller"]),
@@ -231,77 +213,28 @@ def test_secrets_are_in_neither_path_nor_route_nor_object():
         assert jwt not in repr(Routes([], []).place(target)), target
 
 
-PATHS = [
-    *(target for target, *_ in DEFAULTS),
-    "/a/1/b/2/c/3", "/5/6", f"/x/{UUID}/7", "/users/u-1/7", "/users/+1/orders/7", "/w/es-419",
-    "/v1/members/007", "/users/0", "/users/1/users/2", "/u-17/users/1", "/w/abc-12/x",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("target", [path for path in PATHS if "?" not in path])
-def test_a_known_shape_changes_nothing(target):
-    warm = Routes([], [])
-    for path in PATHS:
-        warm.place(path.replace("7", "8").replace("1", "3"))
-    assert warm.place(target) == plainly([], target)
-
-
-def plainly(rules, target, sources=()):
-    """The place of a target without knowledge of its shape."""
-    routes = Routes(rules, [], sources)
-    routes._uses_shapes = False
-    return routes.place(target)
-
-
-MORE_RULES = [
-    RouteRule(match="/a/{owner}/b/{owner}"),
-    RouteRule(match="/c/{owner}/{tenant}/{object}"),
-    RouteRule(match="/d/*/{owner}/**"),
-]
-
-
-@pytest.mark.parametrize(
-    "target",
-    ["/a/18/b/17", "/c/18/5/07", "/c/me/acme/7", "/d/1/2", "/d/x/u-2/3", "/o/5", "/o/x/5",
-     "/api/wallets/18", "/api/wallets/me/3", "/t/5/u/18", "/t/acme/u/u-18", "/users/5/7"],
-)  # fmt: skip
-def test_a_known_shape_changes_nothing_where_routes_are_configured(target):
-    rules, sources = [*RULES, *MORE_RULES], ["/o/{object}", "/o/{object}/{object}"]
-    warm = Routes(rules, [], sources)
-    assert warm._uses_shapes
-    for path in (target.replace("1", "2").replace("7", "8"), target.replace("5", "6"), target):
-        assert warm.place(path) == plainly(rules, path, sources)
-
-
-@pytest.mark.parametrize(
-    "match", ["/a/2024/{owner}", "/a/u-{owner}", "/a/{owner}.json", "/a/{owner}-{object}", "/a/u-5"]
-)
-def test_shapes_are_not_used_where_they_do_not_tell(match):
-    assert not Routes([RouteRule(match=match)], [])._uses_shapes
-    assert not Routes([], [], [match])._uses_shapes
-    assert not Routes([], [], [], ["u-1"])._uses_shapes
-
-
 def test_the_same_target_from_the_cache():
     routes = Routes(RULES, [])
-    assert routes.place("/users/18?page=1") is routes.place("/users/18?page=1")
+    assert routes.place("/users/me?page=1") is routes.place("/users/me?page=1")
     plain, paged = routes.place("/users/18"), routes.place("/users/18?page=2")
     assert paged == msgspec.structs.replace(plain, path="/users/18?page=2")
 
 
 def test_bounded(monkeypatch):
     monkeypatch.setattr("intake.routes._CACHE_ENTRIES", 20)
-    monkeypatch.setattr("intake.routes._SHAPES", 20)
+    monkeypatch.setattr("intake.shapes._ENTRIES", 20)
     routes = Routes([], [])
+    shapes = routes._shapes
+    assert shapes is not None
     for number in range(200):
         word = "".join(chr(97 + int(digit)) for digit in str(number))
         routes.place(f"/{word}/{number}?page={number}")
         routes.place(f"/users/{number}?{'x' * 600}")
     assert len(routes._cache) <= 20
     assert len(routes._older) <= 20
-    assert len(routes._shapes) <= 20
-    assert len(routes._queries) <= 20
-    assert max(map(len, {**routes._cache, **routes._older, **routes._queries})) < 600
+    assert len(shapes._models) <= 20
+    assert len(shapes._queries) <= 20
+    assert max(map(len, {**routes._cache, **routes._older, **shapes._queries})) < 600
 
 
 def test_a_client_cannot_make_routes_without_end():

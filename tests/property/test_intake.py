@@ -129,7 +129,7 @@ def test_what_was_asked_before_does_not_change_a_place(paths):
         warm = Routes(rules, [], sources)
         for path in [*paths, *paths]:
             cold = Routes(rules, [], sources)
-            cold._uses_shapes = False
+            cold._shapes = None
             assert warm.place(path) == cold.place(path)
 
 
