@@ -21,10 +21,12 @@ intake:
 """
 
 
-def entry(second, user, path, ip="198.51.100.20", *, method="GET", status=200, session=None):
+def entry(
+    second, user, path, ip="198.51.100.20", *, method="GET", status=200, session=None, start=START
+):
     """One line of an ECS log, with its newline."""
     document = {
-        "@timestamp": (START + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "@timestamp": (start + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "source": {"ip": ip},
         "http": {
             "request": {"method": method},
@@ -38,19 +40,32 @@ def entry(second, user, path, ip="198.51.100.20", *, method="GET", status=200, s
     return json.dumps(document) + "\n"
 
 
-def ordinary(minutes=70):
+def ordinary(minutes=70, start=START):
     return [
-        entry(60 * minute + n, user, f"/api/v1/users/{user}/profile", f"198.51.100.{20 + n}")
+        entry(
+            60 * minute + n,
+            user,
+            f"/api/v1/users/{user}/profile",
+            f"198.51.100.{20 + n}",
+            start=start,
+        )
         for minute in range(minutes)
         for n, user in enumerate(PEOPLE)
     ]
 
 
-def walk(victims=VICTIMS, start_s=70 * 60):
+def walk(victims=VICTIMS, start_s=70 * 60, start=START):
     return [
-        entry(start_s + n, ATTACKER, f"/api/v1/wallets/{user}/transactions", ATTACKER_IP)
+        entry(start_s + n, ATTACKER, f"/api/v1/wallets/{user}/x", ATTACKER_IP, start=start)
         for n, user in enumerate(victims)
     ]
+
+
+def as_of_now(now_ms):
+    """The whole log, with the walk ending now."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    start = now - timedelta(seconds=70 * 60 + len(VICTIMS))
+    return [*ordinary(start=start), *walk(start=start)]
 
 
 def write(folder, lines=None):

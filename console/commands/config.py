@@ -7,7 +7,8 @@ import click
 import orjson
 
 from console import config as logic
-from console.fault import Negative
+from console.fault import Negative, Refused
+from streams.plain import plain
 
 
 @click.group(epilog="Example: breachline config check --config breachline.yaml")
@@ -20,9 +21,12 @@ def command() -> None:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 def check(config: Path | None, file: Path | None) -> None:
     """Say everything that is wrong with a configuration, with file and line; exit 1 if it is."""
-    checked = logic.check(file or config, os.environ, Path.cwd())
+    named = file or config
+    if named is not None and not named.exists():
+        raise Refused(f"{named}: no such configuration file: correct the path")
+    checked = logic.check(named, os.environ, Path.cwd())
     for warning in checked.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        click.echo(f"Warning: {plain(warning)}", err=True)
     if checked.problems:
         raise Negative("\n".join(checked.problems))
     if checked.path is None:

@@ -108,7 +108,7 @@ def test_an_example_shows_people_reasons_and_evidence(overview, store, attack, c
         "Why it would be acted on\n  cross_user_read (critical): u-66 read financial data",
         "Guards: all guards passed.\n",
         "Evidence: 3 of 12 log lines\n",
-        '"original": "/api/v1/wallets/u-10/transactions"',
+        '"original": "/api/v1/wallets/u-10/x"',
         "  make run LOG=/path/to/access.log\n  breachline run /path/to/access.log\n",
     ):
         assert part in shown

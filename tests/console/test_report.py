@@ -13,13 +13,14 @@ from tests._events import NOON_MS, action, finding, incident
 
 HOSTILE = "\x1b[31m[bold]x[/bold]:100:\u202e\n"
 SHOWN = "\\x1b[31m[bold]x[/bold]:100:\\u202e\\n"
+JUDGED = {"own": 1, "foreign": 2, "undetermined": 3, "no_target": 4, "allowed": 0}
 SUMMARY = {
     "lines": 12_345,
     "events": 12_000,
     "rejected": {"total": 300, "not_json": 200, "binary": 100},
     "duplicate": 45,
     "late": 6,
-    "judged": {"own": 1, "foreign": 2, "undetermined": 3, "no_target": 4, "allowed": 0},
+    "judged": JUDGED,
     "seconds": 1.5,
     "events_per_second": 8000,
 }
@@ -43,7 +44,7 @@ def test_numbers_of_a_summary():
     assert report.source_line(SUMMARY, "a.log (ecs)") == "a.log (ecs), in 1.5 s (8,000 events/s)"
     judged = "Judged: 1 own, 2 foreign, 3 undetermined, 4 without a target."
     assert report.judged_line(SUMMARY) == judged
-    allowed = {**SUMMARY, "judged": {**SUMMARY["judged"], "allowed": 1}}
+    allowed = {**SUMMARY, "judged": {**JUDGED, "allowed": 1}}
     assert "2 foreign (1 of them allowed)," in report.judged_line(allowed)
 
 

@@ -82,7 +82,9 @@ def test_on_a_terminal_one_line_says_how_it_stands(store, capsys, monkeypatch):
     store.put_incidents([incident("inc-0", affected_count=2)])
     with Watcher(store, as_json=False) as watcher:
         watcher.step(FRAME, step([finding()], [incident()], lines=1500))
-        assert str(watcher._status.status) == (
+        status = watcher._status
+        assert status is not None
+        assert str(status.status) == (
             "following access[1].log: 1,500 lines, 2 incidents, 7 people affected   (Ctrl-C ends)"
         )
     assert "access[1].log: 1,500 lines" in capsys.readouterr().out
