@@ -42,10 +42,10 @@ def canonical_address(text: str) -> str:
 
 
 def subnet_of(ip: str) -> str:
-    """/24 of an IPv4 address, /64 of an IPv6 one; "" for what is no address."""
+    """/24 of an IPv4 address in canonical form, /64 of an IPv6 one; "" for what is no address."""
+    if ip.count(".") == 3 and ip.replace(".", "").isdigit():
+        return ip.rpartition(".")[0] + ".0/24"
     address = parse_address(ip)
-    if isinstance(address, IPv4Address):
-        return str(address).rpartition(".")[0] + ".0/24"
     if not isinstance(address, IPv6Address):
         return ""
     return str(IPv6Network((int(address) & _V6_SUBNET, 64)))
