@@ -48,7 +48,7 @@ def totals_line(summary: Mapping[str, object]) -> str:
     assert isinstance(rejected, dict)  # noqa: S101  our own document
     return (
         f"Read {summary['lines']:,} lines: {summary['events']:,} events, "
-        f"{rejected['total']:,} rejected, {summary['duplicate']:,} duplicate, "
+        f"{sum(rejected.values()):,} rejected, {summary['duplicate']:,} duplicate, "
         f"{summary['late']:,} late."
     )
 
@@ -73,10 +73,8 @@ def print_rejects(console: Console, summary: Mapping[str, object]) -> None:
     """Why lines were not understood, if any were not."""
     rejected = summary["rejected"]
     assert isinstance(rejected, dict)  # noqa: S101  our own document
-    if rejected["total"]:
-        reasons = ", ".join(
-            f"{reason} {count:,}" for reason, count in sorted(rejected.items()) if reason != "total"
-        )
+    if rejected:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(rejected.items()))
         console.print(f"Rejected: {reasons} (`breachline parse LOG --rejects` shows each line).")
 
 

@@ -82,7 +82,7 @@ class Tally(msgspec.Struct):
         return {
             "lines": self.lines,
             "events": self.events,
-            "rejected": {"total": sum(self.rejected.values()), **self.rejected},
+            "rejected": dict(self.rejected),
             "duplicate": self.duplicate,
             "late": self.late,
             "judged": {**self.judged(), "by_route": self.routes},

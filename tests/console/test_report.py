@@ -17,7 +17,7 @@ JUDGED = {"own": 1, "foreign": 2, "undetermined": 3, "no_target": 4, "allowed": 
 SUMMARY = {
     "lines": 12_345,
     "events": 12_000,
-    "rejected": {"total": 300, "not_json": 200, "binary": 100},
+    "rejected": {"not_json": 200, "binary": 100},
     "duplicate": 45,
     "late": 6,
     "judged": JUDGED,
@@ -50,7 +50,7 @@ def test_numbers_of_a_summary():
 
 def test_rejects_have_their_reasons(printed):
     assert printed(report.print_rejects, SUMMARY).startswith("Rejected: binary 100, not_json 200 (")
-    assert printed(report.print_rejects, {"rejected": {"total": 0}}) == ""
+    assert printed(report.print_rejects, {"rejected": {}}) == ""
 
 
 COUNTS = [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1234, "1,234 people")]

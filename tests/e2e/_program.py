@@ -72,15 +72,15 @@ class Result:
         self.actions = ndjson(self.folder / "actions.ndjson")
         self.rejects = ndjson(self.folder / "rejects.ndjson")
         counts = self.summary
-        total = counts["events"] + counts["rejected"]["total"] + counts["duplicate"]
+        total = counts["events"] + sum(counts["rejected"].values()) + counts["duplicate"]
         assert counts["lines"] == total, "lines = events + rejected + duplicate"
-        assert len(self.rejects) == counts["rejected"]["total"]
+        assert len(self.rejects) == sum(counts["rejected"].values())
 
     @property
     def counts(self):
         """(lines, events, rejected, duplicate)."""
         summary = self.summary
-        rejected = summary["rejected"]["total"]
+        rejected = sum(summary["rejected"].values())
         return summary["lines"], summary["events"], rejected, summary["duplicate"]
 
     @property
