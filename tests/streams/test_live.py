@@ -99,34 +99,32 @@ def test_what_is_not_committed_did_not_happen(attack, tmp_path, service, monkeyp
         assert [one.affected_count for one in store.incidents()] == [12]
 
 
-def follow_until(service, log, *, meanwhile=(), enough):
-    """Follow; do each of `meanwhile` after catching up; stop when `enough` is true."""
+def follow_until(service, log, enough):
+    """Follow until something is true; bounded."""
 
     async def main():
         task = asyncio.ensure_future(service.follow([str(log)], once=False))
-        for act in meanwhile:
-            await asyncio.sleep(0.05)
-            act()
-        for _ in range(500):
+        for _ in range(2000):
             if enough() or task.done():
                 break
             await asyncio.sleep(0.02)
         service.stop()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 30)
 
     asyncio.run(main())
 
 
 def test_following_goes_on_where_the_backlog_ended(attack, store, service):
     told = []
-    following: Watched = service(caught_up=lambda: told.append(read(following)))
 
-    def append():
+    def caught_up():
+        told.append(read(following))
         with attack.open("a") as log:
             log.write(_attack.entry(70 * 60 + 30, "u-66", "/api/v1/wallets/u-77/transactions"))
 
-    follow_until(following, attack, meanwhile=[append], enough=lambda: read(following) == 853)
-    assert told == [852]
+    following: Watched = service(caught_up=caught_up)
+    follow_until(following, attack, lambda: read(following) == 853)
+    assert (told, read(following)) == ([852], 853)
     assert [one.affected_count for one in store.incidents()] == [13]
 
 
@@ -198,7 +196,7 @@ def test_a_person_who_stops_waits_for_no_enforcement_point(attack, store, servic
         row = next(row for row in store.outbox_all() if row.action == "act-hand")
         return row.attempts == 1
 
-    follow_until(stuck, attack, enough=leased)
+    follow_until(stuck, attack, leased)
     assert leased()
 
 
