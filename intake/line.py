@@ -24,7 +24,7 @@ Reason = Literal[
 ]
 
 
-class Unreadable(ValueError):  # noqa: N818  it is a verdict on a line, not a fault
+class Unreadable(ValueError):
     """A line that is no event; becomes a counted reject."""
 
     def __init__(self, reason: Reason) -> None:

@@ -197,8 +197,7 @@ class EcsReader(RecordReader):
         }
         usual = {(_URL, "query"), (_URL, "original")}
         unusual = any(
-            CORE[slot] in _UNUSUAL and (index, name) not in usual
-            for slot, index, name in plan.core
+            CORE[slot] in _UNUSUAL and (index, name) not in usual for slot, index, name in plan.core
         )
         if unusual or nested - _NESTED:
             plan = _LONG_PLAN
