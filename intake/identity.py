@@ -23,6 +23,7 @@ _COUNTED_ADDRESSES = 64
 _MAX_TOKENS = 20_000
 _MAX_IDS = 50_000
 _MAX_SESSIONS = 50_000
+_MAX_CALLERS = 200_000
 _CACHED_LENGTH = 2_048
 _LONGEST_ID = 256
 _LOGGED_PRINCIPALS = 20
@@ -114,6 +115,7 @@ class Identity:
         self._ids = {"principal": self._principals}
         self._sessions: dict[str, _Use] = {}
         self._dirty: set[str] = set()
+        self._callers: dict[tuple[str, str | None], Caller] = {}
 
     def canonical(self, field: str, value: str) -> str:
         """The canonical user of an id in a field, through the identities map."""
@@ -133,6 +135,27 @@ class Identity:
 
     def caller(self, line: Parsed, credentials: Credentials) -> Caller:
         """Principal, provenance, claim and session of one line."""
+        if (
+            line.principal is None
+            or line.claimed is not None
+            or line.authorization is not None
+            or line.jwt_payload is not None
+            or line.status == 401
+            or credentials.provenance != "gateway"
+        ):
+            return self._caller(line, credentials)
+        # The usual line of a gateway says these two alone, and says them again.
+        key = (line.principal, line.session)
+        caller = self._callers.get(key)
+        if caller is None:
+            caller = self._caller(line, credentials)
+            if len(line.principal) + len(line.session or "") <= _LONGEST_ID:
+                if len(self._callers) >= _MAX_CALLERS:
+                    self._callers.clear()
+                self._callers[key] = caller
+        return caller
+
+    def _caller(self, line: Parsed, credentials: Credentials) -> Caller:
         claimed = line.claimed
         if line.status == 401:
             # Not accepted: whoever it said it was, it was not.
