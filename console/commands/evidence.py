@@ -8,7 +8,7 @@ import click
 from console.case import desk_of, incident_of, opened
 from console.fault import Negative, Refused
 from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
-from console.report import many
+from console.report import many, path_text
 from evidence import bundle
 from evidence.store import EmbeddedStore
 from incidents.documents import (
@@ -55,7 +55,9 @@ def list_(
     missing = f", {gone:,} more are no longer kept" if gone else ""
     click.echo(f"{many(len(documents), 'line')}{missing}.", err=True)
     if documents:
-        click.echo(f"Show one: breachline evidence show {documents[0]['event']}", err=True)
+        place = f" --from {path_text(from_dir)}" if from_dir else ""
+        place = f" --data-dir {path_text(data_dir)}" if data_dir and not from_dir else place
+        click.echo(f"Show one: breachline evidence show {documents[0]['event']}{place}", err=True)
 
 
 @command.command(epilog="Example: breachline evidence show 1f0c9a3b5d7e2468-27f9")

@@ -15,7 +15,8 @@ def test_lines_in_the_order_of_the_log(cli, result, case, scanned):
     offsets = [int(row[1].rpartition(":")[2]) for row in rows]
     assert (said.code, len(rows)) == (0, 12)
     assert offsets == sorted(offsets)
-    assert said.err == f"12 lines.\nShow one: breachline evidence show {rows[0][0]}\n"
+    show = f"Show one: breachline evidence show {rows[0][0]} --from {result}"
+    assert said.err == f"12 lines.\n{show}\n"
     log = (scanned / "access.log").read_bytes()
     documents = cli("evidence", "list", case, "--from", result, "--json").out.splitlines()
     first = json.loads(documents[0])
