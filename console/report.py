@@ -247,7 +247,7 @@ def program() -> str:
     called = sys.argv[0]
     if Path(called).name != "breachline" or shutil.which("breachline"):
         return "breachline"
-    return shlex.quote(called)
+    return path_text(Path(called))
 
 
 def path_text(path: Path) -> str:

@@ -221,6 +221,7 @@ PROGRAMS = [
     ("on the PATH", "/opt/venv/bin/breachline", True, "breachline"),
     ("not on the PATH", ".venv/bin/breachline", False, ".venv/bin/breachline"),
     ("in a folder with a space", "/my venv/breachline", False, "'/my venv/breachline'"),
+    ("below this folder", f"{Path.cwd()}/.venv/bin/breachline", False, ".venv/bin/breachline"),
     ("by a test", "/usr/bin/pytest", False, "breachline"),
 ]
 
