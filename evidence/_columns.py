@@ -8,10 +8,10 @@ staged in the store. No value may be lost or moved to another row.
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec.structs import astuple
 
 from records.event import AccessEvent
 
@@ -31,11 +31,9 @@ COLUMNS = (
 )  # fmt: skip
 """The history's columns, in order; `time` is a UTC timestamp in milliseconds."""
 
-_FIELDS = AccessEvent.__struct_fields__
-_TEXT_PLACES = tuple(map(_FIELDS.index, _TEXTS.values()))
-_NUMBER_PLACES = tuple(map(_FIELDS.index, _NUMBERS.values()))
-_LATE = _FIELDS.index("late")
-_TARGETS = _FIELDS.index("targets")
+_TEXT_FIELDS = tuple(map(attrgetter, _TEXTS.values()))
+_NUMBER_FIELDS = tuple(map(attrgetter, _NUMBERS.values()))
+_LATE, _TARGETS = attrgetter("late"), attrgetter("targets")
 _INT64 = 2**63 - 1
 
 
@@ -62,8 +60,8 @@ class Columns:
     def _start(self) -> None:
         self.rows = 0
         self._first = ""
-        self._texts: list[list[str]] = [[] for _ in _TEXT_PLACES]
-        self._numbers = [array("q") for _ in _NUMBER_PLACES]
+        self._texts: list[list[str]] = [[] for _ in _TEXT_FIELDS]
+        self._numbers = [array("q") for _ in _NUMBER_FIELDS]
         self._late = bytearray()
         self._target_counts = array("q")
         self._targets: list[str] = []
@@ -72,17 +70,17 @@ class Columns:
         """Take events as rows, in order."""
         if not events:
             return
-        columns = tuple(zip(*map(astuple, events), strict=True))
         count = len(events)
-        for texts, place in zip(self._texts, _TEXT_PLACES, strict=True):
-            texts.append(_join(columns[place], count))
-        for numbers, place in zip(self._numbers, _NUMBER_PLACES, strict=True):
+        for texts, field in zip(self._texts, _TEXT_FIELDS, strict=True):
+            texts.append(_join(list(map(field, events)), count))
+        for numbers, field in zip(self._numbers, _NUMBER_FIELDS, strict=True):
+            values = list(map(field, events))
             try:
-                numbers.extend(array("q", columns[place]))
+                numbers.extend(array("q", values))
             except OverflowError:
-                numbers.extend(min(max(n, -_INT64), _INT64) for n in columns[place])
-        self._late += bytes(columns[_LATE])
-        targets = columns[_TARGETS]
+                numbers.extend(min(max(n, -_INT64), _INT64) for n in values)
+        self._late += bytes(map(_LATE, events))
+        targets = list(map(_TARGETS, events))
         self._target_counts.extend(map(len, targets))
         flat = tuple(chain.from_iterable(targets))
         if flat:
