@@ -6,7 +6,6 @@ which is worthless without the key and equal wherever the key is.
 """
 
 import errno
-import hashlib
 import hmac
 import os
 import secrets
@@ -91,7 +90,7 @@ class CredentialDigest:
     """Credential -> 24 hex digits of HMAC-SHA256, the same wherever the key is the same."""
 
     def __init__(self, key: bytes) -> None:
-        self._start = hmac.new(key, digestmod=hashlib.sha256)
+        self._key = key
         self._known: dict[str, str] = {}
 
     def __call__(self, value: str) -> str:
@@ -100,7 +99,6 @@ class CredentialDigest:
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            keyed = self._start.copy()
-            keyed.update(value.encode("utf-8", "surrogatepass"))
-            known = self._known[value] = keyed.hexdigest()[:_HEX_DIGITS]
+            keyed = hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), "sha256")
+            known = self._known[value] = keyed.hex()[:_HEX_DIGITS]
         return known
