@@ -86,6 +86,8 @@ def hints(
                 "intake: {fields: {session: session.id}}    # a session id or token; kept as a "
                 "keyed digest"
                 if formats & {"ecs", "json"}
+                else "the same line"
+                if found and found[0].missing == "principal"
                 else line,
             )
         )
