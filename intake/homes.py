@@ -28,13 +28,14 @@ class Homes:
             self._dirty.add(target)
         if target not in self._recent and len(self._recent) >= _MOST:
             self._older, self._recent = self._recent, {}
+            self._dirty &= self._older.keys()
         self._recent[target] = home
         return home[0] != ip and home[1] < time_ms - LATENESS_MS
 
     def take_dirty(self) -> Iterator[tuple[str, bytes]]:
         """Ids whose home changed."""
         for target in sorted(self._dirty):
-            if (home := self._recent.get(target)) is not None:
+            if (home := self._recent.get(target) or self._older.get(target)) is not None:
                 yield target, msgspec.msgpack.encode(home)
         self._dirty.clear()
 
