@@ -43,7 +43,9 @@ class Population:
     State: one entry an address; an empty value says that the address is forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tracking: bool = True) -> None:
+        """`tracking` False for a caller that takes no snapshots."""
+        self._tracking = tracking
         # most addresses have one principal: a bare pair costs a fifth of a dict of one
         self._people: dict[str, _One | dict[str, int]] = {}
         self._dirty: set[str] = set()
@@ -58,6 +60,7 @@ class Population:
         """
         since_min = None if since_ms is None else since_ms // MINUTE_MS
         people, dirty, note = self._people, self._dirty, self._note
+        tracking = self._tracking
         for (ip, principal), last_ms in pairs.items():
             last_min = last_ms // MINUTE_MS
             known = people.get(ip)
@@ -70,7 +73,8 @@ class Population:
                 if 0 <= span <= _MASK:
                     people[ip] = (principal, first_min << _SEEN | span)
                     self._last_min = max(self._last_min, last_min)
-                    dirty.add(ip)
+                    if tracking:
+                        dirty.add(ip)
                     continue
             first_min = last_min if since_min is None else min(since_min, last_min)
             note(block_of(ip), principal, first_min, last_min)
@@ -96,7 +100,8 @@ class Population:
             self._people[block] = (principal, seen)
         else:
             self._people[block] = {people[0]: people[1], principal: seen}
-        self._dirty.add(block)
+        if self._tracking:
+            self._dirty.add(block)
 
     def _sweep(self) -> None:
         """Forget pairs that were last seen two generations ago."""

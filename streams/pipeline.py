@@ -70,7 +70,7 @@ class Pipeline:
             {rule: value for rule, value in settings.detect.items() if rule in known},
             tracking=resumable,
         )
-        self.population = Population()
+        self.population = Population(tracking=resumable)
         self.desk = Desk(
             store,
             self.population,
