@@ -23,16 +23,22 @@ JUNK = b'{"half a line\n\xff\xfe\x00\nGET / HTTP/1.1\n'
 
 
 class Log:
-    """A log that somebody writes: the rest of it comes piece by piece."""
+    """A log that somebody writes: the rest of it comes piece by piece, each ending anywhere."""
 
     def __init__(self, path, content, rng):
         self.path, self._rest, self._rng = path, content, rng
+        self._kept = len(content) // 3
+        """So that every life has something new to read."""
         self._file = path.open("ab", buffering=0)
 
-    def grow(self, share):
-        """Appends about so much of what is left, up to a random byte."""
-        size = int(len(self._rest) * share * 2 * self._rng.random())
-        self._write(size)
+    def surge(self):
+        """A hundred lines or so."""
+        self._write(self._rng.randrange(20_000, 60_000))
+
+    def trickle(self):
+        """A few lines, or a part of one."""
+        if len(self._rest) > self._kept:
+            self._write(self._rng.randrange(4000))
 
     def finish(self):
         self._write(len(self._rest))
@@ -73,9 +79,9 @@ def run_and_kill(words, log, data, rng, *, by_events, rotate):
     try:
         lasts_s = 60.0 if by_events else 0.1 + rng.random() * 1.6
         ends_s = time.monotonic() + lasts_s
-        log.grow(0.1)
+        log.surge()
         while time.monotonic() < ends_s and not (by_events and position(data) > before):
-            log.grow(0.01)
+            log.trickle()
             time.sleep(rng.random() * 0.06)
         if rotate:
             log.rotate()
@@ -130,14 +136,14 @@ def test_twenty_kills_change_nothing(tmp_path):
     half = content.index(b"\n", len(content) // 2) + 1
     content = content[:half] + JUNK + content[half:]
     log = Log(tmp_path / "access.log", content, rng)
-    log.grow(0.2)
+    log.surge()
     data, config = tmp_path / "killed", tmp_path / "sim" / "breachline.yaml"
     words = command("run", log.path, "--data-dir", data, "--config", config)
-    for number in range(KILLS):
-        by_events = number % 2 == 1
-        run_and_kill(words, log, data, rng, by_events=by_events, rotate=number == ROTATE_AT)
-    log.finish()
-    log.close()
+    with contextlib.closing(log):
+        for number in range(KILLS):
+            by_events = number % 2 == 1
+            run_and_kill(words, log, data, rng, by_events=by_events, rotate=number == ROTATE_AT)
+        log.finish()
     final = run("run", log.path, "--once", "--data-dir", data, "--config", config)
     assert (final.code, final.err) == (0, "")
 
