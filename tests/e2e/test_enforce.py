@@ -16,6 +16,8 @@ import pytest
 from tests._gateway import TOKEN, Gateway
 from tests.e2e._program import START_S, by_time, command, ecs, run, write
 
+pytestmark = pytest.mark.stack
+
 ATTACKER, OFFICE, INSIDER = "203.0.113.7", "192.0.2.10", "u-011"
 HISTORY_S = 5400
 
@@ -169,7 +171,6 @@ def test_a_gateway_that_is_down_and_comes_back(tmp_path, gateway):
     assert gateway.effects == {("block", ATTACKER): 1}
 
 
-@pytest.mark.stack
 def test_the_service_itself_retries_with_back_off(tmp_path, gateway):
     """Must hold 8: nobody has to start it again; Ctrl-C then ends it with 130."""
     site = Site(tmp_path, gateway)

@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e._program import AGENT, by_time, ecs, nginx, run, scan, write
 
+pytestmark = pytest.mark.stack
+
 PEOPLE = 2000
 OFFICE = "192.0.2.10"
 AGENTS = [

@@ -13,6 +13,8 @@ import pytest
 
 from tests.e2e._program import Result, command, ecs, flat, iso, nginx, process, run, scan
 
+pytestmark = pytest.mark.stack
+
 GOOD = 30
 
 
@@ -280,7 +282,6 @@ def test_a_log_that_cannot_be_read(tmp_path, make, words):
     assert not data.exists()
 
 
-@pytest.mark.stack
 def test_a_process_of_its_own_says_the_same(tmp_path):
     """Must hold 6: the exit codes are the process's too; standard input is a log like any other."""
     (tmp_path / "breachline.yaml").write_text("{}\n")
