@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from records.event import Actor, Signal
-from records.kinds import TRUSTED, Provenance, Severity
+from records.kinds import TRUSTED, Provenance
 
 LATENESS_S = 60
 """How far an event may lag behind the newest one and still count; intake flags the others late."""
@@ -93,7 +93,7 @@ class KeyState(msgspec.Struct, array_like=True, gc=False):
     """UTC day (since 1970) on which the episode began; -1 before the first."""
     ordinal: int = 0
     active_s: int = 0
-    emitted: list[Severity] = msgspec.field(default_factory=list)
+    emitted: list[str] = msgspec.field(default_factory=list)
 
     def enter(self, second: int) -> None:
         """Goes on with the episode, or opens the next after an hour of quiet.

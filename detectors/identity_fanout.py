@@ -172,8 +172,18 @@ class IdentityFanout(Detector[Fan]):
         state: Fan,
         explain: Explain,
     ) -> Iterator[Finding]:
-        """An unjudged id opens no episode; a client that passes a limit does."""
+        """An unjudged id opens no episode; a client that passes a limit does.
+
+        Each client once an episode: the first speaks for the address, a further one for itself, or
+        its victims would be lost behind those of the first.
+        """
         state.enter(second)
-        if level.severity not in state.emitted:
-            state.emitted = [*state.emitted, level.severity]
-            yield self.finding(actor, level, found, state, explain=explain, undetermined=True)
+        first = found[0]
+        client = f"{level.severity} {first.session or first.principal or first.fingerprint}"
+        if client in state.emitted:
+            return
+        if level.severity in state.emitted:
+            unnamed = Actor("fingerprint", f"{actor.value} {first.fingerprint}")
+            actor = unnamed if first.actor == actor else first.actor
+        state.emitted = [*state.emitted, level.severity, client]
+        yield self.finding(actor, level, found, state, explain=explain, undetermined=True)

@@ -192,3 +192,15 @@ def test_other_limits_follow_the_limit():
     assert severities(RULE, walk(12), limit=20) == []
     assert severities(RULE, walk(6), limit=5) == ["high"]
     assert severities(RULE, denied(10, 33), window="4m") == []
+
+
+def test_a_second_walker_behind_the_address_is_not_lost():
+    first = [at(i).agent("curl").looks(f"{500 + i}") for i in range(30)]
+    second = [at(100 + i).agent("wget").looks(f"{700 + i}") for i in range(30)]
+    found = judged(RULE, first + second)
+    assert [(str(f.actor), f.fingerprints) for f in found] == [
+        (f"ip:{ADDRESS}", ("curl",)),
+        (f"fingerprint:{ADDRESS} wget", ("wget",)),
+    ]
+    assert [str(member) for f in found for member in f.members] == [f"ip:{ADDRESS}"] * 2
+    assert len({f.id for f in found}) == 2
