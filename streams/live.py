@@ -35,6 +35,7 @@ STOP_S = 2.0
 LOOKBACK_MS = 30 * 86_400_000
 """Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
+_LAST_STEPS = 1_000
 
 Watch = Callable[[Frame, Step], None]
 
@@ -175,8 +176,11 @@ class Live:
             wait_s = await self.respond.step(self._now_ms())
             await _pause(self._all_read, RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
         # What was decided last still gets its first attempt.
-        while await self.respond.step(self._now_ms()) == 0:
-            pass
+        for _ in range(_LAST_STEPS):
+            wait_s = await self.respond.step(self._now_ms())
+            if wait_s is None or wait_s >= RESPOND_S:
+                return
+            await asyncio.sleep(wait_s)
 
     def _commit(self, frames: Iterator[Frame]) -> bool:
         """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
