@@ -28,7 +28,7 @@ class Reader:
         self.path = path
         self.settings = settings
         self.book = SourceBook()
-        self.marks = {}
+        self.marks: dict[str, int] = {}
         self.lines = []
         self.faults = []
         self.follower = Follower(str(path), self.book, self.marks, **settings)
@@ -56,7 +56,7 @@ class Reader:
     def has_begun(self):
         """Whether a line of the file that the path names now has been taken."""
         head = self.path.read_bytes() if self.path.exists() else b""
-        return self.marks.get(self.book.find(head), 0) > 0
+        return self.marks.get(self.book.find(head) or "", 0) > 0
 
     def restart(self):
         self.follower.close()

@@ -47,7 +47,7 @@ class Gateway:
         self.released = threading.Event()
         self._lock = threading.Lock()
         self._port = 0
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -134,7 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _serve(self, body: bytes) -> None:
-        gateway, trouble = self.owner, self.owner.trouble
+        gateway = self.owner
+        trouble: str | None = gateway.trouble
         gateway.calls[f"{self.command} {self.path}"] += 1
         gateway.tokens.append(self.headers.get("Authorization", ""))
         if trouble and trouble.startswith("get_"):

@@ -81,7 +81,7 @@ class At:
         return self.but(canaries=ids, **facts).signal()
 
     def signal(self) -> Signal:
-        standard = {"ip": ADDRESS, "route": ROUTE, "method": "GET", "status": 200}
+        standard: dict[str, Any] = {"ip": ADDRESS, "route": ROUTE, "method": "GET", "status": 200}
         facts = standard | self.facts
         offset = int(digest(self.time_ms, *(f"{k}={facts[k]}" for k in sorted(facts)))[:12], 16)
         return Signal(event=event_id("gw", offset), time_ms=self.time_ms, **facts)

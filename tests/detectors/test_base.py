@@ -88,7 +88,8 @@ def test_confidence(signals, level, expected):
 
 
 def test_five_of_another_site_weigh_as_much_as_one():
-    own, sent = sightings(at(0).user("a").read("u-0")), []
+    own = sightings(at(0).user("a").read("u-0"))
+    sent: list[Sighting] = []
     for n in range(1, 6):
         assert not enough([*own, *sent], 2)
         sent += sightings(at(n).user("a").elsewhere().read(f"u-{n}"))

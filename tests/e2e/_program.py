@@ -217,7 +217,7 @@ def by_time(pairs):
 
 def tally(documents, *path):
     """How often each value occurs under a path of keys."""
-    found = Counter()
+    found: Counter[str] = Counter()
     for document in documents:
         for key in path:
             document = document[key]  # noqa: PLW2901  one step down

@@ -29,7 +29,8 @@ NAMED = (
     {"user": lambda n: f"u-{n:03d}", "session": lambda n: f"s{n}"},
     {"user": "u-666"},
 )
-NAMELESS = (nameless, {"agent": lambda n: f"Browser/{n}"}, {})
+NOBODY: dict[str, str] = {}
+NAMELESS = (nameless, {"agent": lambda n: f"Browser/{n}"}, NOBODY)
 
 
 @pytest.mark.parametrize(

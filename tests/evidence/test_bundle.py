@@ -3,6 +3,7 @@ import hashlib
 import json
 import stat
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def full(store, make):
     return store
 
 
-DOCUMENTS = {
+DOCUMENTS: dict[str, Any] = {
     "incident": {"id": "inc-1", "b": 1, "a": "é"},
     "findings": [{"id": "fin-1"}],
     "affected": [{"user": "u-2", "reads": 1}, {"user": "u-1", "reads": 2}],

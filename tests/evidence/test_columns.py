@@ -18,13 +18,13 @@ def rows_of(*batches):
     return table(columns.take()).to_pylist()
 
 
-def expected(event) -> dict:
+def expected(event):
     names = {"event": "id", "time": "time_ms"}
     row = {name: getattr(event, names.get(name, name)) for name in COLUMNS}
     return row | {"targets": list(event.targets)}
 
 
-def plain(row: dict) -> dict:
+def plain(row):
     millis = row["time"].timestamp() if row["time"].tzinfo else None
     assert millis is None  # UTC by convention: no zone, which DuckDB would need a package for
     return row

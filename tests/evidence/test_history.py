@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def full_disk(monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(segments_module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
 
 
 def test_failed_segment_surfaces_and_stays_an_error(tmp_path, make, monkeypatch):

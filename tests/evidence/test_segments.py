@@ -1,4 +1,6 @@
+import os
 import stat
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -84,7 +86,7 @@ def test_failure_leaves_no_half_segment(tmp_path, make, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         write(tmp_path, make.events(0, 5))
     assert names(tmp_path) == []
@@ -123,7 +125,7 @@ def closed(writer):
 @pytest.mark.parametrize("step", range(9))
 def test_merge_that_is_killed_doubles_and_loses_nothing(tmp_path, make, monkeypatch, step):
     group = [write(tmp_path, make.events(n * 5, n * 5 + 5)) for n in range(3)]
-    steps = []
+    steps: list[object] = []
 
     def killed_at(step_function):
         def call(*arguments, **keywords):
@@ -135,10 +137,10 @@ def test_merge_that_is_killed_doubles_and_loses_nothing(tmp_path, make, monkeypa
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.Path, "rename", killed_at(module.Path.rename))
-        patch.setattr(module.os, "fsync", killed_at(module.os.fsync))
-        patch.setattr(module.Path, "unlink", killed_at(module.Path.unlink))
-        patch.setattr(module.SegmentWriter, "discard", closed)  # who is killed does not tidy up
+        patch.setattr(Path, "rename", killed_at(Path.rename))
+        patch.setattr(os, "fsync", killed_at(os.fsync))
+        patch.setattr(Path, "unlink", killed_at(Path.unlink))
+        patch.setattr(SegmentWriter, "discard", closed)  # who is killed does not tidy up
         with pytest.raises(Killed):
             merge(tmp_path, group)
     every = [n * 100 for n in range(15)]

@@ -1,6 +1,7 @@
 """Builders for tests of incidents: exposures, findings, an in-memory store, a desk that is fed."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -29,8 +30,8 @@ def address(ip: str) -> Actor:
     return Actor("ip", ip)
 
 
-def foreign(actor: Actor, time_ms: int, target: str, **changes: object) -> Exposure:
-    values: dict[str, object] = {
+def foreign(actor: Actor, time_ms: int, target: str, **changes: Any) -> Exposure:
+    values: dict[str, Any] = {
         "event": f"log-{time_ms:x}-{actor.value}",
         "time_ms": time_ms,
         "actor": actor,
@@ -44,8 +45,8 @@ def foreign(actor: Actor, time_ms: int, target: str, **changes: object) -> Expos
     return Exposure(**{**values, **changes})
 
 
-def finding(actor: Actor, start_ms: int, **changes: object) -> Finding:
-    values: dict[str, object] = {
+def finding(actor: Actor, start_ms: int, **changes: Any) -> Finding:
+    values: dict[str, Any] = {
         "rule": "cross_user_read",
         "name": "Reads other people's data",
         "version": "1",
@@ -64,10 +65,11 @@ def finding(actor: Actor, start_ms: int, **changes: object) -> Finding:
         "evidence": (f"log-{start_ms:x}",),
         **changes,
     }
-    day = int(str(values["start_ms"])) // DAY_MS
-    rule, severity = str(values["rule"]), str(values["severity"])
+    day = values["start_ms"] // DAY_MS
     values = {
-        "id": finding_id(rule, "1", str(values["actor"]), severity, day, start_ms),
+        "id": finding_id(
+            values["rule"], "1", str(values["actor"]), values["severity"], day, start_ms
+        ),
         "episode_day": day,
         "episode_ordinal": 0,
         **values,
@@ -96,7 +98,7 @@ class Store:
 class World:
     """A desk with its store and population, and what it gave out so far."""
 
-    def __init__(self, *, event_time: bool = True, **settings: object) -> None:
+    def __init__(self, *, event_time: bool = True, **settings: Any) -> None:
         self.store = Store()
         self.population = Population()
         self.settings = PolicySettings(**settings)

@@ -8,8 +8,8 @@ from incidents.settings import NeverBlock, PolicySettings
 MS = 1000
 
 
-def at(*parts):
-    return int(datetime(*parts, tzinfo=UTC).timestamp()) * MS
+def at(year, month, day, hour=0):
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp()) * MS
 
 
 UNTIL = [

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from intake.identity import SHARED_ADDRESSES
@@ -72,7 +74,7 @@ def test_whose_data(name, crowd, caller, target, verdict, targets):
 
 
 # name, settings, fields of the line, verdict, basis, targets
-CALLERS = [
+CALLERS: list[tuple[Any, ...]] = [
     ("unlogged", {}, {}, "undetermined", "route", ("18",)),
     ("401", {}, {"user": "17", "status": 401}, "undetermined", "route", ("18",)),
     ("only a claim, own", {}, {"claimed": "18"}, "undetermined", "route", ("18",)),

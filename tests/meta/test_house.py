@@ -46,9 +46,9 @@ def imports(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import; name the room"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+            module = None if node.level else node.module
+            assert module, f"{path}: relative import; name the room"
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
     return found
 
 

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 
 from records.event import Actor, Signal
 from records.kinds import Key
 
-BASE = {"event": "s-1", "time_ms": 0, "ip": "192.0.2.1"}
+BASE: dict[str, Any] = {"event": "s-1", "time_ms": 0, "ip": "192.0.2.1"}
 
 
 @pytest.mark.parametrize(

@@ -256,7 +256,7 @@ def test_exchange_bounds_a_slow_drip_as_a_whole():
 
 @pytest.mark.parametrize("token", ["two words", "line\r\nX-Admin: 1", "schlüssel", "nul\x00"])
 def test_a_token_that_no_header_can_carry_is_neither_sent_nor_shown(token):
-    seen = []
+    seen: list[httpx.Request] = []
     fault = _exchange(seen.append, token=token)
     assert fault == Fault(
         detail="the token in $GATEWAY_TOKEN has characters that no HTTP header can carry",

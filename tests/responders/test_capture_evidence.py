@@ -48,7 +48,7 @@ def test_plan_names_the_incident():
 
 
 def test_evidence_is_not_undone():
-    assert CaptureEvidence(Lines(None)).undo(ACTION) is None
+    assert CaptureEvidence(Lines(None)).undo(ACTION) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_url(url, expected):
 
 
 def test_timeout_is_a_duration():
-    assert GatewaySettings(url=URL, timeout="2s").timeout == 2.0
+    assert GatewaySettings.model_validate({"url": URL, "timeout": "2s"}).timeout == 2.0
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ from msgspec.structs import replace
 from evidence.history import History
 from evidence.store import EmbeddedStore
 from records.ids import iso
+from records.incident import Receipt
 from responders.capture_evidence import CaptureEvidence
 from streams import live as live_module
 from streams.capture import StoreCapture
 from streams.clock import HandClock, SystemClock
 from streams.example import paced
 from streams.live import LOOKBACK_MS, PRUNE_S, Busy, Live, Outbox, lock
+from streams.pipeline import Step
 from streams.sources import read_frames
 from tests import _attack
 from tests._respond import Scripted
@@ -24,7 +26,7 @@ class Watched(Live):
     """A service that remembers its steps."""
 
     def __init__(self, *parts, **given):
-        self.steps = []
+        self.steps: list[Step] = []
         super().__init__(*parts, watch=lambda _frame, step: self.steps.append(step), **given)
 
 
@@ -146,7 +148,7 @@ def test_several_logs_come_by_event_time(tmp_path, store, service):
 
 def test_evidence_is_captured_and_a_block_is_performed_once(attack, store, service):
     gateway = Scripted()
-    receipts = []
+    receipts: list[Receipt] = []
     capture = CaptureEvidence(StoreCapture(store, lambda: NOW_MS))
     once(service(capture, gateway, mode="enforce", on_receipt=receipts.append), attack)
     assert gateway.blocked == [_attack.ATTACKER_IP]

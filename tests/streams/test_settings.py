@@ -378,4 +378,4 @@ def test_sizes(tmp_path, text, expected):
 
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
-        Settings().data_dir = Path("x")  # type: ignore[misc]
+        Settings().data_dir = Path("x")

@@ -121,5 +121,5 @@ def test_nginx_combined(client, expected):
 
 def test_an_unknown_format_is_refused_with_those_that_exist():
     with pytest.raises(ValueError) as refused:
-        line_of("syslog")
+        line_of("syslog")  # type: ignore[arg-type]
     assert str(refused.value) == "log format 'syslog': write one of ecs, json, nginx"

@@ -3,13 +3,16 @@ import json
 import tracemalloc
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from console.simulate.run import simulate
 
 START = datetime(2026, 11, 22, 8, tzinfo=UTC)
-SMALL = {"seed": 5, "start": START, "users": 400, "office_users": 80, "minutes": 30, "lines": 6_000}
+SMALL: dict[str, Any] = {
+    "seed": 5, "start": START, "users": 400, "office_users": 80, "minutes": 30, "lines": 6_000,
+}  # fmt: skip
 
 
 def lines_of(truth):
@@ -65,7 +68,7 @@ def test_truth_and_labels_agree_with_what_the_log_says(tmp_path):
     logged = [json.loads(line) for line in lines_of(truth)]
     labels = [json.loads(line) for line in (tmp_path / "labels.ndjson").read_text().splitlines()]
     known = {attacker.id: attacker for attacker in truth.attackers}
-    found = {attacker: set() for attacker in known}
+    found: dict[str, set[str]] = {attacker: set() for attacker in known}
     for label in labels:
         event = logged[label["line"] - 1]
         request, answer = event["http"]["request"], event["http"]["response"]

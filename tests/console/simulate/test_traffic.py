@@ -1,6 +1,7 @@
 import json
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_honest_people_ask_for_nobody_else():
 def test_orders_are_ones_own_and_in_a_row():
     built = world()
     by_session: dict[str, list[int]] = {}
-    owners = {}
+    owners: dict[tuple[str, str], bool] = {}
     for event in events(60_000):
         _, found, order = event["url"]["original"].partition("/orders/")
         if found:
@@ -58,7 +59,7 @@ def test_orders_are_ones_own_and_in_a_row():
 
 
 def test_everything_that_ordinary_logs_have_is_there():
-    seen = Counter()
+    seen: Counter[Any] = Counter()
     for event in events(60_000):
         request, path = event["http"]["request"], event["url"]["original"]
         seen[request["method"], event["http"]["response"]["status_code"]] += 1

@@ -52,7 +52,7 @@ def but(*gone, **changes):
 
 
 def flat(record, inside=""):
-    found = {}
+    found: dict[str, object] = {}
     for name, value in record.items():
         if isinstance(value, dict):
             found |= flat(value, f"{inside}{name}.")

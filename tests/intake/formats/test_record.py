@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import orjson
 import pytest
@@ -238,7 +239,7 @@ def test_what_is_remembered_stays_bounded(monkeypatch):
 
 
 def test_a_record_of_many_objects_is_read_as_far_as_is_sane():
-    record = {"headers": {}}
+    record: dict[str, Any] = {"headers": {}}
     for _ in range(50):
         record = {"log": record, "data": {}, "context": {}}
     with pytest.raises(Unreadable, match="no_request"):

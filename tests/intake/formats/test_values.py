@@ -35,9 +35,8 @@ def test_floats_that_lost_digits_are_read_again(value):
 
 
 def test_scalars_keep_their_type():
-    assert [scalar(v) for v in (1, 1.5, "a", ["b"], True, {}, None, "-")] == [
-        1, 1.5, "a", "b", None, None, None, None,
-    ]  # fmt: skip
+    values: list[object] = [1, 1.5, "a", ["b"], True, {}, None, "-"]
+    assert [scalar(v) for v in values] == [1, 1.5, "a", "b", None, None, None, None]
 
 
 @pytest.mark.parametrize(
