@@ -17,6 +17,7 @@ from io import TextIOWrapper
 import click
 
 from console.fault import Negative, Refused, Unreachable, words
+from console.start import be_interruptible, leave_at_once
 from streams.plain import plain
 
 COMMANDS = {
@@ -56,6 +57,7 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"console.commands.{cmd_name}")
+        be_interruptible()
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101  our own module's shape
         return command
@@ -94,7 +96,9 @@ def main(args: Sequence[str] | None = None) -> None:
     # What the stages keep lives long and has no cycles: looking through all of it again after every
     # few hundred allocations takes a tenth of the time and finds nothing.
     gc.set_threshold(200_000, 50, 1_000)
-    sys.exit(run(args))
+    code = run(args)
+    leave_at_once()
+    sys.exit(code)
 
 
 def run(args: Sequence[str] | None = None) -> int:
