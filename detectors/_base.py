@@ -126,10 +126,14 @@ class Detector(ABC, Generic[S]):
         sightings: Sequence[Sighting],
         state: KeyState,
         *,
+        client: str = "",
         explain: Explain | None = None,
         undetermined: bool = False,
     ) -> Finding:
-        """The finding that these deciding sightings (by time, at least one) make."""
+        """The finding that these deciding sightings (by time, at least one) make.
+
+        `client`: the one of several behind the actor that it is about, a part of its id.
+        """
         direct = {s.target for s in sightings if not s.discounted}
         users = sorted(
             {s.target for s in sightings} - {s.target for s in sightings if is_object(s)}
@@ -140,6 +144,7 @@ class Detector(ABC, Generic[S]):
             confidence = min(confidence, CROSS_SITE_CONFIDENCE)
         principals = {s.principal for s in sightings}
         span_s = sightings[-1].second - sightings[0].second
+        who = f"{actor} {client}" if client else str(actor)
         facts: Explain = {
             "targets": len({s.target for s in sightings}),
             "limit": level.limit,
@@ -149,9 +154,7 @@ class Detector(ABC, Generic[S]):
             "cross_site": sum(s.discounted for s in sightings),
         }
         return Finding(
-            id=finding_id(
-                self.id, self.version, str(actor), level.severity, state.day, state.ordinal
-            ),
+            id=finding_id(self.id, self.version, who, level.severity, state.day, state.ordinal),
             rule=self.id,
             name=self.name,
             version=self.version,

@@ -91,9 +91,10 @@ class IdentityFanout(Detector[Fan]):
         second, verdict = signal.time_ms // 1000, signal.verdict
         if state.born_s < 0 or second < state.born_s:
             state.born_s = second
-        if verdict == "foreign":
+        foreign = signal.targets if verdict == "foreign" else ()
+        if foreign:
             yield from self._foreign(Actor("ip", key), signal, state)
-        if signal.session and signal.claimed:
+        if signal.session and signal.claimed and signal.claimed not in foreign:
             yield from self._claims(Actor("ip", key), signal, state)
         if verdict == "undetermined" and not signal.cross_site and signal.status not in NOT_ASKED:
             added, group = self._meet(signal, state)
@@ -172,18 +173,15 @@ class IdentityFanout(Detector[Fan]):
         state: Fan,
         explain: Explain,
     ) -> Iterator[Finding]:
-        """An unjudged id opens no episode; a client that passes a limit does.
+        """Each client once an episode: the victims of one are not lost behind those of another.
 
-        Each client once an episode: the first speaks for the address, a further one for itself, or
-        its victims would be lost behind those of the first.
+        An unjudged id opens no episode; a client that passes a limit does.
         """
         state.enter(second)
-        first = found[0]
-        client = f"{level.severity} {first.session or first.principal or first.fingerprint}"
-        if client in state.emitted:
-            return
-        if level.severity in state.emitted:
-            unnamed = Actor("fingerprint", f"{actor.value} {first.fingerprint}")
-            actor = unnamed if first.actor == actor else first.actor
-        state.emitted = [*state.emitted, level.severity, client]
-        yield self.finding(actor, level, found, state, explain=explain, undetermined=True)
+        client = found[0].session or found[0].principal or found[0].fingerprint
+        mark = f"{level.severity} {client}"
+        if mark not in state.emitted:
+            state.emitted = [*state.emitted, mark]
+            yield self.finding(
+                actor, level, found, state, client=client, explain=explain, undetermined=True
+            )

@@ -200,7 +200,7 @@ def test_a_second_walker_behind_the_address_is_not_lost():
     found = judged(RULE, first + second)
     assert [(str(f.actor), f.fingerprints) for f in found] == [
         (f"ip:{ADDRESS}", ("curl",)),
-        (f"fingerprint:{ADDRESS} wget", ("wget",)),
+        (f"ip:{ADDRESS}", ("wget",)),
     ]
     assert [str(member) for f in found for member in f.members] == [f"ip:{ADDRESS}"] * 2
     assert len({f.id for f in found}) == 2

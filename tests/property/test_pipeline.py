@@ -64,10 +64,16 @@ def as_uuid(second, address, target, who, **more):
     return ecs(second, address, target.replace("u-", "1"), user=number, **more)
 
 
-JUDGED = [as_ecs, as_asserted]
-UNJUDGED = [as_claims, as_nginx, as_uuid]
-"""Where callers cannot be compared, an address has one finding an episode, which names the caller
-who was first: so here nobody shares one."""
+def as_mixed(second, address, target, who, **more):
+    """One log in which some callers can be compared with the ids asked for, and others cannot."""
+    if who is None or ord(who[-1]) % 2:
+        return as_ecs(second, address, target, who, **more)
+    foreigner = f"00000000-0000-4000-8000-{ord(who[-1]):012x}"
+    agent = {"original": f"curl/{who[-1]}"}
+    return ecs(second, address, target, user=foreigner, user_agent=agent, **more)
+
+
+FORMATS = [as_ecs, as_asserted, as_claims, as_nginx, as_uuid, as_mixed]
 
 
 @st.composite
@@ -101,16 +107,17 @@ def logs(draw):
 
     They begin with everybody's own: what kind of ids a service has is learned from its first lines.
     """
-    line = draw(st.sampled_from(JUDGED + UNJUDGED))
-    calls = [
+    line = draw(st.sampled_from(FORMATS))
+    first = as_ecs if line is as_mixed else line
+    calls: list[tuple[int, str, str, str | None, dict[str, str]]] = [
         (n // 2, f"203.0.113.{n}", f"/users/{user}/profile", user, {})
         for n, user in enumerate(f"u-{n:03d}" for n in range(100, 160))
     ]
-    for number, visit in enumerate(draw(st.lists(visits(), min_size=1, max_size=7))):
-        own = f"192.0.2.{number + 1}" if line in UNJUDGED else ""
-        calls += [(second, own or address, *rest) for second, address, *rest in visit]
+    for visit in draw(st.lists(visits(), min_size=1, max_size=7)):
+        calls += visit
     calls.sort(key=lambda call: call[0])
-    return [(call[0], line(*call[:4], **call[4]).encode() + b"\n") for call in calls]
+    lines = [(first if n < 60 else line)(*c[:4], **c[4]) for n, c in enumerate(calls)]
+    return [(call[0], text.encode() + b"\n") for call, text in zip(calls, lines, strict=True)]
 
 
 class Shared:
