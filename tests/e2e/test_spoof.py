@@ -174,7 +174,8 @@ def test_somebody_elses_name_on_a_walk_through_strangers(tmp_path, others, line)
     result = scan(tmp_path, write(tmp_path / "a.log", by_time(pairs)), config=EXEMPT)
     spares(result, person=True)
     (incident,) = result.incidents
-    assert result.affected(incident) == victims, "nobody is exempted by a name"
+    assert result.affected(incident) == [victim for victim in victims if victim != "u-007"]
+    assert result.judged["own"] >= 1, "nobody is exempted by a name"
     assert (incident["breach"], incident["actor_accounts"]) == (True, [])
     assert ("ip", ATTACKER) in result.actors
     assert result.judged["allowed"] == 0
@@ -205,14 +206,16 @@ def test_a_name_that_was_used_keeps_nobody_out_of_the_affected(tmp_path, others,
     assert named == set(victims)
 
 
-@pytest.mark.xfail(strict=True, reason="own reads under a name nobody vouches for: no exposures")
 @pytest.mark.parametrize(
     ("others", "line"),
     [(basic, basic_as("u-007")), (token, token_as("u-007", "none"))],
     ids=["Basic user", "alg none"],
 )
-def test_the_person_whose_name_was_written_is_affected_too(tmp_path, others, line):
-    """JUDGEMENT: an id is left out only if it is the actor's own verified or gateway principal."""
+def test_a_read_under_the_owners_own_name_is_own_whoever_wrote_the_name(tmp_path, others, line):
+    """Below gateway a principal serves to compare, so only foreign reads name people.
+
+    Were own reads exposures there, every attacker who wrote their true name would be a victim.
+    """
     victims = [f"u-{number:03d}" for number in range(1, 31)]
     pairs = [*ordinary(others)]
     for n, victim in enumerate(victims):
@@ -220,4 +223,5 @@ def test_the_person_whose_name_was_written_is_affected_too(tmp_path, others, lin
         pairs.append((second, line(second, ATTACKER, f"/users/{victim}/profile")))
     result = scan(tmp_path, write(tmp_path / "a.log", by_time(pairs)))
     (incident,) = result.incidents
-    assert result.affected(incident) == victims
+    assert result.affected(incident) == [victim for victim in victims if victim != "u-007"]
+    assert result.judged["own"] >= 1
