@@ -6,7 +6,6 @@ In: --from or the data directory. Out: a read-only store, and a desk that folds 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from traceback import clear_frames
 
 from console.fault import Refused
 from console.options import refusing
@@ -47,12 +46,7 @@ def opened(settings: Settings, from_dir: Path | None) -> Iterator[EmbeddedStore]
     with refusing():
         store = EmbeddedStore.open_readonly(folder_of(settings, from_dir))
     with store:
-        try:
-            yield store
-        except BaseException as error:
-            # A reader that went away leaves rows half read: they end while the store is open.
-            clear_frames(error.__traceback__)
-            raise
+        yield store
 
 
 def desk_of(store: EmbeddedStore, settings: Settings) -> Desk:

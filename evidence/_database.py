@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -175,8 +176,11 @@ class Database:
             raise
 
     def rows(self, doing: str, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows as they are read; they may be left half read, also for longer than the store."""
         with _mapped(self.path / FILE, doing):
-            yield from self._db.execute(sql, values)
+            # Not the cursor itself: `yield from` would close it when these rows are dropped, which
+            # a store that is closed by then refuses, where nobody can catch it.
+            yield from chain(self._db.execute(sql, values))
 
     def row(self, doing: str, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         return next(self.rows(doing, sql, values), None)

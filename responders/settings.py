@@ -6,24 +6,31 @@ messages, because people paste tokens and passwords into the wrong field.
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-import httpx
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic_core import Url
 
 from intake.settings import Settings
 from records.durations import Seconds
 
 
+_NO_URL = "not a URL: write http://host:port or https://host"
+
+
 def _base_url(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(_NO_URL)
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise ValueError("not a URL: write http://host:port or https://host") from None
-    if url.scheme not in {"http", "https"} or not url.host:
+        parts = urlsplit(text)
+        url = Url(text) if parts.scheme in {"http", "https"} and parts.hostname else None
+    except ValueError:  # also pydantic's own, which would quote the text
+        raise ValueError(_NO_URL) from None
+    if url is None:
         raise ValueError("not an http or https URL: write http://host:port or https://host")
-    if url.userinfo:
+    if url.username is not None or url.password is not None:
         raise ValueError("take user and password out of the URL, and use token_env or token_file")
-    if url.query or url.fragment:
+    if url.query is not None or url.fragment is not None:
         raise ValueError("a base URL has no query and no fragment")
     return str(url).rstrip("/")
 

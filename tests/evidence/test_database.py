@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import gc
 import os
 import sqlite3
 import stat
@@ -227,3 +228,23 @@ def test_chunks_keep_order_and_lose_nothing():
 def test_database_alone_opens(tmp_path):
     with Database.open(tmp_path) as database:
         assert database.row("", "SELECT value FROM meta") == (VERSION,)
+
+
+def test_rows_may_be_left_half_read_longer_than_the_store(tmp_path, monkeypatch):
+    unheard = []
+    monkeypatch.setattr("sys.unraisablehook", unheard.append)
+    with Database.open(tmp_path) as database:
+        rows = database.rows("reading numbers", "SELECT 1 UNION SELECT 2")
+        assert next(rows) == (1,)
+    del rows
+    gc.collect()
+    assert unheard == []
+
+
+def test_what_is_wrong_with_a_later_row_is_mapped_too(tmp_path):
+    with Database.open(tmp_path) as database:
+        rows = database.rows(
+            "reading numbers", "SELECT 1 UNION ALL SELECT abs(-9223372036854775808)"
+        )
+        with pytest.raises(RuntimeError, match=r"reading numbers: .*: integer overflow"):
+            list(rows)

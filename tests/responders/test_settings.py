@@ -25,6 +25,8 @@ def test_defaults_are_the_contracts_paths():
         ("http://127.0.0.1:9000/", URL),
         ("https://gateway.example/v1/", "https://gateway.example/v1"),
         ("http://[2001:db8::1]:9000", "http://[2001:db8::1]:9000"),
+        ("HTTPS://Gateway.Example:443", "https://gateway.example"),
+        ("http://bücher.example/ä b", "http://xn--bcher-kva.example/%C3%A4%20b"),
     ],
 )
 def test_url(url, expected):
@@ -42,8 +44,13 @@ def test_timeout_is_a_duration():
         ("other scheme", {"url": "ftp://127.0.0.1"}, "not an http or https URL"),
         ("no host", {"url": "http://"}, "not an http or https URL"),
         ("broken", {"url": "http://[::1"}, "not a URL"),
+        ("no such port", {"url": "http://127.0.0.1:99999"}, "not a URL"),
+        ("a line end", {"url": URL + "/\r\nX: hunter2"}, "not a URL"),
+        ("broken, credentials", {"url": "http://admin:hunter2@:x"}, "not a"),
         ("credentials", {"url": "http://admin:hunter2@127.0.0.1"}, "take user and password out"),
+        ("token for a user", {"url": "http://hunter2@127.0.0.1"}, "take user and password out"),
         ("query", {"url": URL + "/?key=hunter2"}, "no query"),
+        ("fragment", {"url": URL + "/#hunter2"}, "no fragment"),
         ("relative path", {"url": URL, "block_path": "admin"}, "block_path"),
         ("path with a line end", {"url": URL, "list_path": "/a\r\nX: y"}, "list_path"),
         ("pasted token", {"url": URL, "token_env": "hunter2.eyJ-x"}, "token_env"),
