@@ -14,7 +14,6 @@ from pydantic_core import Url
 from intake.settings import Settings
 from records.durations import Seconds
 
-
 _NO_URL = "not a URL: write http://host:port or https://host"
 
 
