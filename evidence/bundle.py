@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from evidence.log import canonical
+from evidence.people import id_lines
 from evidence.store import EmbeddedStore
 from records.event import RawLine
 from records.ids import event_place, iso
@@ -101,11 +102,12 @@ def export(
             yield _line(line)
         left_out["lines_not_kept"] = sorted(wanted.difference(kept))
 
-    users = sorted({str(document["user"]) for document in affected})
     members: dict[str, Iterable[bytes]] = {
         "incident.json": [canonical(dict(incident))],
         "findings.ndjson": _ndjson(findings),
-        "affected.txt": (f"{user}\n".encode() for user in users),
+        "affected.txt": (
+            f"{line}\n".encode() for line in id_lines(str(one["user"]) for one in affected)
+        ),
         "affected.ndjson": _ndjson(affected),
         "objects.ndjson": _ndjson(objects),
         "actions.ndjson": _ndjson(actions),

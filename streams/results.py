@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from evidence.people import id_lines
 from evidence.store import EmbeddedStore
 from incidents.affected import Impact
 from incidents.documents import (
@@ -23,7 +24,6 @@ from incidents.documents import (
 from records.finding import Finding
 from records.ids import event_place
 from records.incident import Incident
-from streams.plain import plain
 
 SUMMARY = "summary.json"
 DATABASE = "breachline.db"
@@ -103,8 +103,7 @@ def write_results(
 
 def write_affected(folder: Path, incident: Incident, impact: Impact) -> None:
     """INCIDENT.txt, INCIDENT.ndjson and INCIDENT.objects.ndjson."""
-    # An id with a line break in it must not become two people.
-    text = "".join(f"{plain(user)}\n" for user in impact.users)
+    text = "".join(f"{line}\n" for line in id_lines(impact.users))
     (folder / f"{incident.id}.txt").write_text(text, encoding="utf-8")
     write_ndjson(folder / f"{incident.id}.ndjson", map(affected_document, impact.rows))
     write_ndjson(folder / f"{incident.id}.objects.ndjson", map(object_document, impact.objects))

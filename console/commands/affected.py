@@ -6,8 +6,8 @@ import click
 
 from console.case import desk_of, incident_of, opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from evidence.people import id_lines
 from incidents.documents import affected_document, object_document
-from streams.plain import plain
 
 _EXAMPLE = """\b
 Examples:
@@ -32,6 +32,8 @@ def command(
 ) -> None:
     """Print the ids of the users affected by INCIDENT, one a line, sorted, unique.
 
+    An id that has a line break or a control character stands as a JSON string, in quotation marks.
+
     Affected: their data was read or changed, proven or presumed. With --json, what of it, when,
     and in which events.
     """
@@ -43,5 +45,4 @@ def command(
         elif as_json:
             print_ndjson(map(affected_document, impact.rows))
         else:
-            # An id with a line break in it must not become two people.
-            click.echo("".join(f"{plain(user)}\n" for user in impact.users), nl=False)
+            click.echo("".join(f"{line}\n" for line in id_lines(impact.users)), nl=False)

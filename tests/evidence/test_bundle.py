@@ -54,6 +54,14 @@ def parts(path) -> dict[str, bytes]:
         return {name: bundle.read(name) for name in bundle.namelist()}
 
 
+def test_an_id_with_a_line_break_is_one_person(full, tmp_path):
+    out = tmp_path / "bundle.zip"
+    odd = [{"user": "u-1\nu-2"}, {"user": "u-1\\nu-2"}]
+    export(full, "inc-1", out, NOW_MS, **{**DOCUMENTS, "affected": odd})
+    assert parts(out)["affected.txt"] == b'"u-1\\nu-2"\nu-1\\nu-2\n'
+    assert verify(out) == []
+
+
 def test_bundle_holds_the_incident_and_verifies(bundle, make):
     files = parts(bundle)
     manifest = json.loads(files["manifest.json"])

@@ -153,7 +153,7 @@ def test_all_files_of_a_result(tmp_path, store):
 def test_an_id_with_a_line_break_is_one_person(tmp_path):
     users = ("u-1", "u-2\nu-3")
     write_affected(tmp_path, incident(), Impact(users, tuple(map(row, users)), ()))
-    assert (tmp_path / "inc-1.txt").read_text() == "u-1\nu-2\\nu-3\n"
+    assert (tmp_path / "inc-1.txt").read_text() == '"u-2\\nu-3"\nu-1\n'
     assert [d["user"] for d in ndjson(tmp_path / "inc-1.ndjson")] == list(users)
 
 

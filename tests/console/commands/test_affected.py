@@ -66,5 +66,7 @@ def test_an_id_cannot_be_two_people_nor_paint_the_screen(cli, tmp_path):
     said = cli("affected", case, "--from", "out")
     ids = said.out.splitlines()
     assert len(ids) >= 28
-    assert all(name.startswith("u-") and "\\nu-10\\x1b[31m[bold]" in name for name in ids)
+    assert all(
+        json.loads(name).startswith("u-") and "\\nu-10\\u001b[31m[bold]" in name for name in ids
+    )
     assert said.out.replace("\n", "").isprintable()
