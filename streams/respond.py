@@ -22,10 +22,8 @@ from records.ids import iso
 from records.incident import Action, Guard, Receipt
 from records.kinds import ActionKind, ReceiptState
 from responders._base import SLOW_S, Fault, Plan, Responder, failed
+from streams.approvals import approved
 from streams.clock import Clock
-from streams.token import token_reader
-
-__all__ = ["Respond", "Store", "describe", "standing", "token_reader"]
 
 RowState = Literal["waiting", "approval", "done"]
 
@@ -292,17 +290,17 @@ class Respond:
 
     def _stop(self, action: Action, now_ms: int) -> _Verdict | None:
         """Why the action is not to be performed now; None if it is."""
-        performable = action.mode == "enforce" and action.guard.verdict == "pass"
+        allowed = approved(self._receipts(action.id))
+        performable = allowed or (action.mode == "enforce" and action.guard.verdict == "pass")
         if performable and action.until_ms and now_ms >= action.until_ms:
-            words = f"its time ended before it could {describe(action)}"
-            return _Verdict("expired", "done", words)
+            return _Verdict("expired", "done", f"its time ended before it could {describe(action)}")
         guard = self._recheck(action, now_ms) if performable else action.guard
         would = f"{'simulate: ' if action.mode == 'simulate' else ''}would {describe(action)}"
         if guard.verdict == "refuse":
             return _Verdict("wanted", "done", f"{would}, but it is refused: {guard.why}")
         if action.mode == "simulate":
             return _Verdict("wanted", "done", f"{would}: {action.reason}")
-        if guard.verdict == "approve" or action.mode == "approval":
+        if not allowed and (guard.verdict == "approve" or action.mode == "approval"):
             why = guard.why if guard.verdict == "approve" else action.reason
             return _Verdict("wanted", "approval", f"{would} once a person approves: {why}")
         return None
