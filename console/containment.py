@@ -1,10 +1,11 @@
-"""Containment by hand: block and unblock one address, and how every block stands.
+"""Containment by hand: block, approve, unblock, and how every block stands.
 
-In: a store, the gateway, an address and a reason. Out: receipts and rows. A person's word passes
-no guard but two: the never-block list, and our own proxies and addresses.
+In: a store, the gateway, an address or an action, and a reason. Out: receipts and rows. A person's
+word passes no guard but two: the never-block list, and our own proxies and addresses.
 """
 
 import os
+import pwd
 from random import Random
 
 import msgspec
@@ -20,8 +21,10 @@ from records.ids import action_id, iso
 from records.incident import Action, Guard, Receipt
 from responders._base import Fault
 from responders.block_ip import canonical
+from streams.approvals import decide, pending
 from streams.clock import Clock
 from streams.respond import Respond
+from streams.results import DATABASE
 from streams.settings import Settings
 
 _BY_HAND = "by-hand"
@@ -43,18 +46,34 @@ def require_gateway(settings: Settings) -> None:
         raise Refused(_NO_GATEWAY)
 
 
+def require_store(settings: Settings) -> None:
+    """Before a store is opened that must not be made.
+
+    Raises:
+        Refused: nothing was ever kept in the data directory.
+    """
+    if not (settings.data_dir / DATABASE).exists():
+        raise Refused(
+            f"reading {settings.data_dir}: nothing was kept there yet; name the data directory "
+            "of `breachline run` with --data-dir"
+        )
+
+
 class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
     """How one block stands."""
 
     action: str
     target: str
     state: str
-    """The last receipt's; before any decided, asked or refused, as the guards had it."""
+    """The last receipt's; asked while a person's approval is waited for; before any receipt
+    decided, asked or refused, as the guards had it."""
     mode: str
     guard: str
     until: str
     gateway: str
     """blocked | not blocked | unknown: asked just now."""
+    waits: bool
+    """Whether a person can approve it."""
     attempts: int
     reason: str
 
@@ -94,10 +113,9 @@ async def block(
         Unreachable: the gateway did not take it; the intent waits and is retried by `run`.
     """
     now_ms = clock.now_ms()
-    guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
     require_gateway(settings)
-    if (refusal := guards.place(ip, now_ms)) is not None and refusal.verdict == "refuse":
-        raise Refused(f"blocking {ip}: {refusal.why}")
+    if refusal := _refusal(settings, ip, now_ms):
+        raise Refused(f"blocking {ip}: {refusal}")
     action = Action(
         id=action_id("block_ip", ip, _BY_HAND, now_ms),
         kind="block_ip",
@@ -117,6 +135,60 @@ async def block(
     if receipt.state != "confirmed":
         raise Unreachable(f"{receipt.detail} (kept: `breachline run` tries it again)")
     return receipt
+
+
+def user_name() -> str:
+    """Who is at the keyboard, as the system knows them: what the environment says is anybody's."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+async def approve(
+    store: EmbeddedStore, settings: Settings, clock: Clock, action_id: str, by: str, why: str
+) -> Receipt:
+    """Have a block that waits for approval performed now; who said so is durable before it is.
+
+    Raises:
+        Refused: no gateway is configured, it may never be blocked, or it does not wait.
+        Unreachable: the gateway did not take it; the intent waits and is retried by `run`.
+    """
+    require_gateway(settings)
+    action = store.log.action(action_id)
+    now_ms = clock.now_ms()
+    if action is not None and (refusal := _refusal(settings, action.target, now_ms)):
+        raise Refused(f"approving {action_id}: {refusal}")
+    _decide(store, action_id, now_ms, yes=True, by=by, why=why)
+    receipt = await _perform(store, settings, clock, action_id)
+    if receipt.state != "confirmed":
+        raise Unreachable(f"{receipt.detail} (approved: `breachline run` tries it again)")
+    return receipt
+
+
+def reject(store: EmbeddedStore, now_ms: int, action_id: str, by: str, why: str) -> Action:
+    """Have a block that waits for approval never performed.
+
+    Raises:
+        Refused: it does not wait.
+    """
+    return _decide(store, action_id, now_ms, yes=False, by=by, why=why)
+
+
+def _decide(
+    store: EmbeddedStore, action_id: str, now_ms: int, *, yes: bool, by: str, why: str
+) -> Action:
+    try:
+        return decide(store, action_id, now_ms, yes=yes, by=by, why=why)
+    except (LookupError, ValueError) as error:
+        raise Refused(f"{error.args[0]}; `breachline blocks --pending` lists what waits") from error
+
+
+def _refusal(settings: Settings, ip: str, now_ms: int) -> str:
+    """Why nobody may block an address; "" where they may."""
+    guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
+    refusal = guards.place(ip, now_ms)
+    return refusal.why if refusal is not None and refusal.verdict == "refuse" else ""
 
 
 async def unblock(
@@ -173,20 +245,27 @@ def _as_decided(action: Action, _now_ms: int) -> Guard:
     return action.guard
 
 
-async def rows(store: EmbeddedStore, settings: Settings, now_ms: int) -> list[BlockRow]:
-    """Every block that was decided, the newest first, held against what the gateway lists."""
+async def rows(
+    store: EmbeddedStore, settings: Settings, now_ms: int, *, only_pending: bool = False
+) -> list[BlockRow]:
+    """Every block that was decided, the newest first, held against what the gateway lists.
+
+    only_pending: those that a person can still approve.
+    """
     listed: frozenset[str] | None = None
     async with gateway_of(settings, os.environ) as gateway:
         if gateway is not None:
             answer = await gateway.listed(now_ms)
             listed = None if isinstance(answer, Fault) else answer
     waiting = {row.action: row for row in store.outbox_all()}
+    asked = {action.id: action for action in pending(store, now_ms)}
     found = []
-    for action in store.log.actions():
+    for action in asked.values() if only_pending else store.log.actions():
         if action.kind != "block_ip":
             continue
         receipts = list(store.log.receipts(action.id))
         row = waiting.get(action.id)
+        state = receipts[-1].state if receipts else _DECIDED[action.guard.verdict]
         known = "unknown"
         if listed is not None:
             known = "blocked" if action.target in listed else "not blocked"
@@ -194,11 +273,12 @@ async def rows(store: EmbeddedStore, settings: Settings, now_ms: int) -> list[Bl
             BlockRow(
                 action=action.id,
                 target=action.target,
-                state=receipts[-1].state if receipts else _DECIDED[action.guard.verdict],
+                state="asked" if action.id in asked else state,
                 mode=action.mode,
                 guard=action.guard.verdict,
                 until=iso(action.until_ms),
                 gateway=known,
+                waits=action.id in asked,
                 attempts=row.attempts if row else 0,
                 reason=(row.reason if row and row.reason else "")
                 or (receipts[-1].detail if receipts else action.guard.why),

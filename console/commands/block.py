@@ -1,4 +1,4 @@
-"""`breachline block`: one address, by hand."""
+"""`breachline block`: one address by hand, or a person's word on a block that waits for it."""
 
 import asyncio
 from pathlib import Path
@@ -9,30 +9,63 @@ from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.store import EmbeddedStore
 from records.ids import iso
+from records.incident import Action, Receipt
 from streams.clock import SystemClock
 from streams.live import Busy, lock
 from streams.plain import plain
+from streams.settings import Settings
+
+_EXAMPLE = """\b
+Examples:
+  breachline block 203.0.113.7 --for 1h --reason 'case 17'
+  breachline block --approve act-4f1c --reason 'seen in the log'
+"""
 
 
-@click.command(epilog="Example: breachline block 203.0.113.7 --for 1h --reason 'case 17'")
-@click.argument("ip")
-@click.option("--for", "for_", default="1h", show_default=True, help="How long: 15m, 1h, 24h.")
-@click.option("--reason", default="blocked by hand", show_default=True, help="Kept in the log.")
+@click.command(epilog=_EXAMPLE)
+@click.argument("ip", required=False)
+@click.option("--for", "for_", help="How long: 15m, 1h, 24h.  [default: 1h]")
+@click.option("--approve", metavar="ACTION", help="Perform a block that waits for approval.")
+@click.option("--reject", metavar="ACTION", help="Never perform a block that waits for approval.")
+@click.option("--by", help="Who approves or rejects.  [default: your user name]")
+@click.option("--reason", help="Kept in the log.  [default: by hand]")
 @as_json
 @common
 def command(
-    ip: str,
-    for_: str,
-    reason: str,
+    ip: str | None,
+    for_: str | None,
+    approve: str | None,
+    reject: str | None,
+    by: str | None,
+    reason: str | None,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Block IP at the gateway now, whatever the mode. It ends by itself.
 
+    Or decide on a block that waits for approval (mode approval, or a guard that asks):
+    `breachline blocks --pending` lists them.
+
     The never-block list and our own proxies hold for people too.
     """
+    if sum(given is not None for given in (ip, approve, reject)) != 1:
+        raise click.UsageError("Give one of: an address, --approve ACTION, --reject ACTION.")
+    if ip is not None and by is not None:
+        raise click.UsageError("--by goes with --approve or --reject.")
+    if ip is None and for_ is not None:
+        raise click.UsageError("--for goes with an address: what waits has its own end.")
     settings = settings_of(config, data_dir)
+    who = by or containment.user_name()
+    if ip is not None:
+        _block(settings, ip, for_ or "1h", reason or "blocked by hand", as_json=as_json)
+    elif approve is not None:
+        _approve(settings, approve, who, reason or "by hand", as_json=as_json)
+    elif reject is not None:
+        _reject(settings, reject, who, reason or "by hand", as_json=as_json)
+
+
+def _block(settings: Settings, ip: str, for_: str, reason: str, *, as_json: bool) -> None:
     address, seconds = containment.address_of(ip), containment.seconds_of(for_)
     containment.require_gateway(settings)
     with refusing(), EmbeddedStore.open(settings.data_dir) as store:
@@ -41,6 +74,36 @@ def command(
         )
         action = store.log.action(receipt.action)
     assert action is not None  # noqa: S101  it was appended before it was performed
+    _say_blocked(settings, action, receipt, as_json=as_json)
+
+
+def _approve(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
+    containment.require_gateway(settings)
+    containment.require_store(settings)
+    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+        receipt = asyncio.run(
+            containment.approve(store, settings, SystemClock(), action_id, by, why)
+        )
+        action = store.log.action(action_id)
+    assert action is not None  # noqa: S101  it was just approved
+    _say_blocked(settings, action, receipt, as_json=as_json)
+
+
+def _reject(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
+    containment.require_store(settings)
+    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+        action = containment.reject(store, SystemClock().now_ms(), action_id, by, why)
+    detail = f"rejected by {by}: {why}"
+    if as_json:
+        print_ndjson(
+            [{"ip": action.target, "state": "expired", "detail": detail, "action": action.id}]
+        )
+    else:
+        click.echo(plain(f"{action.target} will not be blocked by {action.id}: {detail}"))
+
+
+def _say_blocked(settings: Settings, action: Action, receipt: Receipt, *, as_json: bool) -> None:
+    address = action.target
     if as_json:
         print_ndjson(
             [{"ip": address, "state": receipt.state, "detail": receipt.detail, "action": action.id}]

@@ -9,32 +9,47 @@ import msgspec
 from console import containment
 from console.case import opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.report import program
 from streams.clock import SystemClock
 from streams.plain import plain
 
+_EXAMPLE = """\b
+Examples:
+  breachline blocks --pending
+  breachline blocks --json | jq 'select(.gateway == "blocked")'
+"""
 
-@click.command(epilog="Example: breachline blocks --json | jq 'select(.gateway == \"blocked\")'")
+
+@click.command(epilog=_EXAMPLE)
+@click.option("--pending", is_flag=True, help="Only those that wait for a person's approval.")
 @from_dir
 @as_json
 @common
 def command(
+    pending: bool,
     from_dir: Path | None,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
-    """List every block that was decided, held against what the gateway lists now."""
+    """List every block that was decided, held against what the gateway lists now.
+
+    One that waits for approval is `asked`: `breachline block --approve ACTION` or `--reject`.
+    """
     settings = settings_of(config, data_dir)
     with opened(settings, from_dir) as store:
-        found = asyncio.run(containment.rows(store, settings, SystemClock().now_ms()))
+        now_ms = SystemClock().now_ms()
+        found = asyncio.run(containment.rows(store, settings, now_ms, only_pending=pending))
     if as_json:
         print_ndjson(map(msgspec.to_builtins, found))
         return
     if not found:
-        click.echo("No block was decided.")
+        click.echo("No block waits for approval." if pending else "No block was decided.")
     for row in found:
         until = f"until {row.until[:19].replace('T', ' ')} UTC"
         click.echo(
             plain(f"{row.target}  {row.state} ({row.mode})  gateway now: {row.gateway}  {until}")
         )
         click.echo(plain(f"    {row.reason}"))
+        if row.waits:
+            click.echo(plain(f"    {program()} block --approve {row.action}   (or --reject)"))

@@ -178,3 +178,27 @@ def test_a_block_without_a_receipt_stands_as_the_guards_had_it(store, verdict, e
     store.log.append_receipt(receipt(state="failed", detail="no answer"))
     (row,) = rows(store, Settings())
     assert (row.state, row.reason) == ("failed", "no answer")
+
+
+def test_a_user_whom_the_system_does_not_know_has_a_number(monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.setenv("USER", "somebody-else")
+    assert containment.user_name() != "somebody-else"
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert containment.user_name().startswith("uid ")
+
+
+def test_only_what_waits(store, settings, gateway):
+    block(store, settings, "203.0.113.9")
+    asks = Guard("approve", "confidence 0.71 below 0.90")
+    for name, until_ms in (("act-1", NOON_MS + 1), ("act-2", NOON_MS)):
+        store.log.append_intent(action(name, mode="enforce", guard=asks, until_ms=until_ms))
+        store.outbox_add(name, NOON_MS)
+        store.outbox_update(name, state="approval", attempts=0, next_attempt_ms=0, reason="would")
+    waits = asyncio.run(containment.rows(store, settings, NOON_MS, only_pending=True))
+    assert [(row.action, row.state, row.waits) for row in waits] == [("act-1", "asked", True)]
+    everything = [(row.action, row.waits) for row in rows(store, settings)]
+    assert everything[:2] == [("act-2", False), ("act-1", True)]
+    assert everything[2][1] is False
