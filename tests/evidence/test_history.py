@@ -275,7 +275,7 @@ def test_prune_by_age_looks_at_the_newest_row(tmp_path, make):
     history.append([make.event(2), make.event(9, time_ms=make.noon_ms + 9 * DAY_S * 1000)])
     history.flush()
     now_ms = make.noon_ms + 3 * DAY_S * 1000
-    assert [name[:8] for name in history.prune(now_ms)] == ["20260921"]
+    assert [name[:8] for name in history.prune(now_ms)] == ["20261122"]
     assert rows(history) == [2, 1, 9]
     assert history.prune(now_ms) == []
     history.close()

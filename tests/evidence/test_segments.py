@@ -42,7 +42,7 @@ def offsets(directory) -> list[int]:
 def test_name_tells_time_first_event_and_rows(tmp_path, make):
     events = [make.event(1), make.event(0), make.event(2)]
     segment = write(tmp_path / "history", events)
-    assert segment.name == "20260921T141320Z-a1b2-64-3.parquet"
+    assert segment.name == "20261122T120000Z-a1b2-64-3.parquet"
     assert segments(tmp_path / "history") == [segment]
     assert newest_ms(tmp_path / "history" / segment.name) == events[2].time_ms
     assert stat.S_IMODE((tmp_path / "history" / segment.name).stat().st_mode) == 0o600
@@ -76,7 +76,7 @@ def test_event_ids_that_are_no_file_names_become_digests(event):
 
 
 def test_other_files_are_no_segments(tmp_path):
-    for name in ("a.parquet", "20260921T141320Z-a-x.parquet", "segment.tmp", "x.txt"):
+    for name in ("a.parquet", "20261122T120000Z-a-x.parquet", "segment.tmp", "x.txt"):
         (tmp_path / name).touch()
     assert segments(tmp_path) == []
     assert segments(tmp_path / "missing") == []
