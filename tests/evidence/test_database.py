@@ -231,7 +231,7 @@ def test_database_alone_opens(tmp_path):
 
 
 def test_rows_may_be_left_half_read_longer_than_the_store(tmp_path, monkeypatch):
-    unheard = []
+    unheard: list[object] = []
     monkeypatch.setattr("sys.unraisablehook", unheard.append)
     with Database.open(tmp_path) as database:
         rows = database.rows("reading numbers", "SELECT 1 UNION SELECT 2")

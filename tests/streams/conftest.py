@@ -1,4 +1,4 @@
-"""A small attack as a log, and the parts that read it."""
+"""A small attack as a log and the parts that read it; a followed log; a gateway."""
 
 import pytest
 
@@ -8,6 +8,8 @@ from intake.ownership import Tables
 from streams.pipeline import Pipeline
 from streams.settings import load
 from tests import _attack
+from tests._followed import Reader
+from tests._gateway import Gateway
 
 
 @pytest.fixture
@@ -25,6 +27,24 @@ def settings(attack):
 def store(tmp_path):
     with EmbeddedStore.open(tmp_path / "store") as opened:
         yield opened
+
+
+@pytest.fixture
+def gateway():
+    with Gateway() as running:
+        yield running
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "access.log"
+
+
+@pytest.fixture
+def reader(log):
+    reader = Reader(log)
+    yield reader
+    reader.follower.close()
 
 
 @pytest.fixture

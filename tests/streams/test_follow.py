@@ -12,19 +12,6 @@ from streams.follow import Follower
 from streams.lines import Frame
 from tests._followed import Reader, append
 
-
-@pytest.fixture
-def log(tmp_path):
-    return tmp_path / "access.log"
-
-
-@pytest.fixture
-def reader(log):
-    reader = Reader(log)
-    yield reader
-    reader.follower.close()
-
-
 # growth
 
 

@@ -4,19 +4,7 @@ import shutil
 import pytest
 import zstandard
 
-from tests._followed import Reader, append, packed
-
-
-@pytest.fixture
-def log(tmp_path):
-    return tmp_path / "access.log"
-
-
-@pytest.fixture
-def reader(log):
-    reader = Reader(log)
-    yield reader
-    reader.follower.close()
+from tests._followed import append, packed
 
 
 def test_restart_resumes_at_the_mark(reader, log):

@@ -10,7 +10,7 @@ from responders.settings import GatewaySettings
 from streams.clock import HandClock
 from streams.respond import LEASE_MS, describe
 from streams.token import token_reader
-from tests._gateway import TOKEN, Gateway
+from tests._gateway import TOKEN
 from tests._respond import (
     HOUR_MS,
     IP,
@@ -33,12 +33,6 @@ from tests._respond import (
 def store(request, tmp_path):
     with opened(request.param, tmp_path / "data") as made:
         yield made
-
-
-@pytest.fixture
-def gateway():
-    with Gateway() as running:
-        yield running
 
 
 # Performing

@@ -7,7 +7,6 @@ import pytest
 from evidence.store import EmbeddedStore
 from streams.clock import HandClock
 from streams.respond import LEASE_MS
-from tests._gateway import Gateway
 from tests._respond import (
     IP,
     NOW_MS,
@@ -28,12 +27,6 @@ from tests._respond import (
 def store(request, tmp_path):
     with opened(request.param, tmp_path / "data") as made:
         yield made
-
-
-@pytest.fixture
-def gateway():
-    with Gateway() as running:
-        yield running
 
 
 # Crashes, restarts, two loops

@@ -8,7 +8,6 @@ import pytest
 from records.incident import Guard, Receipt
 from streams.clock import HandClock
 from streams.respond import standing
-from tests._gateway import Gateway
 from tests._respond import (
     HOUR_MS,
     IP,
@@ -33,12 +32,6 @@ from tests._respond import (
 def store(request, tmp_path):
     with opened(request.param, tmp_path / "data") as made:
         yield made
-
-
-@pytest.fixture
-def gateway():
-    with Gateway() as running:
-        yield running
 
 
 # Trouble and healing
