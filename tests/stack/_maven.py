@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -50,11 +51,18 @@ def jars(name, *artifacts):
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "breachline-test")
     home.mkdir(parents=True, exist_ok=True)
     folder = home / name
-    with (home / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(home / f"{name}.lock"):
         if not _is_complete(folder, mark):
             _fetch(pom, folder, mark)
     return folder
+
+
+@contextmanager
+def alone(lock_file):
+    """One process at a time, of all that name the file."""
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_complete(folder, mark):

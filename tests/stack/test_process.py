@@ -13,9 +13,10 @@ from tests.stack._process import Process, free_ports
 
 SAYS_AND_STAYS = (sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)")
 OWNER = f"""
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from tests.stack._process import Process
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 server = Process({SAYS_AND_STAYS!r}, Path(sys.argv[1]))
 server.wait_for("ready", 30)
 print(server.pid, flush=True)
@@ -40,12 +41,15 @@ def test_a_server_ends_with_its_owner(tmp_path, end):
         [sys.executable, "-c", OWNER, tmp_path / "log", str(end)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": "."},
     ) as owner:  # fmt: skip
-        assert owner.stdout is not None
-        pid = int(owner.stdout.readline())
-        if end != "return":
-            assert is_alive(pid)
-            owner.send_signal(end)
-        owner.wait(30)
+        try:
+            assert owner.stdout is not None
+            pid = int(owner.stdout.readline())
+            if end != "return":
+                assert is_alive(pid)
+                owner.send_signal(end)
+            owner.wait(30)
+        finally:
+            owner.kill()
     for _ in range(300):
         if not is_alive(pid):
             break
