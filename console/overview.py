@@ -76,6 +76,7 @@ class Overview:
         console.print(report.totals_line(summary))
         console.print(report.judged_line(summary))
         report.print_rejects(console, summary)
+        report.print_late(console, summary)
         formats = {state.format for state in pipeline.sources.values()}
         report.print_hints(console, hints(tally, formats, pipeline.incomparable()))
         incidents = [one for one in store.incidents() if one.status != "closed"]

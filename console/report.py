@@ -78,6 +78,18 @@ def print_rejects(console: Console, summary: Mapping[str, object]) -> None:
         console.print(f"Rejected: {reasons} (`breachline parse LOG --rejects` shows each line).")
 
 
+def print_late(console: Console, summary: Mapping[str, object]) -> None:
+    """What being late means, if any event was: an attack in it must not look like none."""
+    late = summary["late"]
+    assert isinstance(late, int)  # noqa: S101  our own document
+    if late:
+        console.print(
+            f"[yellow]Late:[/] {many(late, 'event')} stood more than a minute after newer ones. "
+            "Late events are judged and kept, but raise no alarm: sort a log by time before it is "
+            "scanned."
+        )
+
+
 def print_hints(console: Console, found: Sequence[Hint]) -> None:
     """What the log does not say, with the line that would add it."""
     if not found:
@@ -184,6 +196,13 @@ def block_text(actions: Sequence[Action]) -> str:
         if action.target not in targets:
             targets.append(action.target)
     return "; ".join(text.replace("{}", _few(targets), 1) for text, targets in said.items()) or "-"
+
+
+def waits(action: Action) -> bool:
+    """Whether an action, where it is performed at all, waits for a person's approval first."""
+    if action.mode == "simulate" or action.guard.verdict == "refuse":
+        return False
+    return action.mode == "approval" or action.guard.verdict == "approve"
 
 
 def duration(milliseconds: int) -> str:

@@ -70,7 +70,7 @@ class Watcher:
         if self._json or receipt.point == "evidence":
             return
         action = self._store.log.action(receipt.action)
-        if action is not None and action.mode == "enforce":
+        if action is not None and action.mode != "simulate":
             self._console.print(
                 f"{_INDENT}{receipt.point}: {receipt.state}: {report.printable(receipt.detail)}"
             )
@@ -101,3 +101,6 @@ class Watcher:
     def _action(self, action: Action) -> None:
         if action.kind == "block_ip":
             self._console.print(f"{_INDENT}{report.printable(report.block_text([action]))}")
+            if report.waits(action):
+                decide = f"{report.program()} block --approve {action.id}"
+                self._console.print(f"{_INDENT}[dim]{report.printable(decide)}   (or --reject)[/]")

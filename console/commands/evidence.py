@@ -97,6 +97,8 @@ def export(
     incident: str, output: Path, from_dir: Path | None, config: Path | None, data_dir: Path | None
 ) -> None:
     """Write everything about INCIDENT to one bundle, with a manifest of digests."""
+    if not output.parent.is_dir():
+        raise Refused(f"writing {output}: there is no folder {output.parent}; make it first")
     settings = settings_of(config, data_dir)
     with opened(settings, from_dir) as store, refusing():
         one = incident_of(store, incident)

@@ -109,6 +109,7 @@ def _print(result: Scanned, store: EmbeddedStore, folder: Path) -> None:
     console.print(report.totals_line(summary))
     console.print(report.judged_line(summary))
     report.print_rejects(console, summary)
+    report.print_late(console, summary)
     report.print_hints(console, result.hints)
     incidents = [i for i in store.incidents() if i.status != "closed"]
     if summary["events"] or incidents:

@@ -53,6 +53,31 @@ def test_rejects_have_their_reasons(printed):
     assert printed(report.print_rejects, {"rejected": {}}) == ""
 
 
+def test_late_events_do_not_look_like_safety(printed):
+    said = printed(report.print_late, SUMMARY)
+    assert said.startswith("Late: 6 events stood more than a minute after newer ones. ")
+    assert "raise no alarm: sort a log by time" in said
+    assert printed(report.print_late, {"late": 0}) == ""
+
+
+WAITS = [
+    # mode, verdict, whether a person is asked
+    ("simulate", "pass", False),
+    ("simulate", "approve", False),
+    ("approval", "pass", True),
+    ("approval", "approve", True),
+    ("approval", "refuse", False),
+    ("enforce", "pass", False),
+    ("enforce", "approve", True),
+    ("enforce", "refuse", False),
+]
+
+
+@pytest.mark.parametrize(("mode", "verdict", "expected"), WAITS)
+def test_what_waits_for_a_person(mode, verdict, expected):
+    assert report.waits(action(mode=mode, guard=Guard(verdict, "why"))) is expected
+
+
 COUNTS = [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1234, "1,234 people")]
 
 

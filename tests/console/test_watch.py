@@ -5,6 +5,7 @@ import pytest
 from console.watch import Watcher
 from evidence.store import EmbeddedStore
 from intake.frames import Batch
+from records.incident import Guard
 from streams.lines import Frame
 from streams.pipeline import Step
 from tests._events import NOON_MS, action, finding, incident, receipt
@@ -52,6 +53,8 @@ def test_an_incident_of_several_findings_is_said_once(store, capsys):
 RECEIPTS = [
     ("of the gateway", "enforce", receipt(detail="blocked [it]"),
      "          gateway: confirmed: blocked [it]\n"),
+    ("approved", "approval", receipt(point="person", state="wanted", detail="approved by ada: ok"),
+     "          person: wanted: approved by ada: ok\n"),
     ("simulated", "simulate", receipt(), ""),
     ("of evidence", "enforce", receipt(point="evidence"), ""),
     ("of an unknown action", "enforce", receipt("act-9"), ""),
@@ -64,6 +67,17 @@ def test_what_an_enforcement_point_answered(store, capsys, name, mode, given, ex
     with Watcher(store, as_json=False) as watcher:
         watcher.receipt(given)
     assert capsys.readouterr().out == expected, name
+
+
+def test_what_waits_comes_with_the_command_that_approves_it(store, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["breachline"])
+    asked = action(mode="enforce", guard=Guard("approve", "confidence 0.71 below 0.90"))
+    with Watcher(store, as_json=False) as watcher:
+        watcher.step(FRAME, step(actions=[asked]))
+    assert capsys.readouterr().out == (
+        "          asks before blocking 203.0.113.7: confidence 0.71 below 0.90\n"
+        "          breachline block --approve act-1   (or --reject)\n"
+    )
 
 
 def test_as_json_only_findings_are_printed(store, capsys):
