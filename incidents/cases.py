@@ -45,6 +45,8 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
     """Sessions that the actor, a principal, used, and since when."""
     cut: set[str] = msgspec.field(default_factory=set)
     """Sessions that join nobody any more, because a person split the incident."""
+    sources: set[str] = msgspec.field(default_factory=set)
+    """Ids of the logs that its deciding requests and exposures stand in."""
     insider: bool = False
 
     def take(self, finding: Finding) -> bool:
@@ -55,6 +57,7 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
         self.opened_ms = min(self.opened_ms, finding.end_ms)
         self.start_ms = min(self.start_ms, finding.start_ms)
         self.last_ms = max(self.last_ms, finding.end_ms)
+        self.sources |= {source_of(event) for event in finding.evidence}
         self.insider |= finding.explain.get("insider") is True
         if finding.members == (self.actor,):
             self.uses(finding.sessions, finding.start_ms)
@@ -163,6 +166,26 @@ def may_become(status: IncidentStatus, to: IncidentStatus) -> bool:
     if (status, to) == ("contained", "investigating"):
         return True
     return _PROGRESS.index(to) > _PROGRESS.index(status)
+
+
+def check_status(incident: str, status: IncidentStatus, to: IncidentStatus) -> None:
+    """Refuse what a person may not set.
+
+    Raises:
+        ValueError: the incident is past that status.
+    """
+    if not may_become(status, to):
+        raise ValueError(f"setting {incident} to {to}: it is {status} already")
+
+
+def closed(document: Incident) -> Incident:
+    """The next and last version of an incident that another one stands for now."""
+    return msgspec.structs.replace(document, status="closed", version=document.version + 1)
+
+
+def source_of(event: str) -> str:
+    """The id of the log that an event's line stands in."""
+    return event.rpartition("-")[0]
 
 
 def open_case(actor: Actor, finding: Finding, ordinal: int) -> Case:

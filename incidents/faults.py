@@ -13,7 +13,11 @@ from records.finding import Finding
 
 WINDOW_MS = 300_000
 MOST_ACTORS = 20
-"""More distinct actors than this, within the window, are a fault."""
+"""More distinct actors than this, within the window, are a fault, however many are active."""
+ACTIVE_PERCENT = 1
+FEWEST_ACTORS = 10
+"""One percent of the active ones counts only where it is at least so many: in a small log it
+would be two or three people, and any two attackers a fault."""
 MOST_TARGETS = 2
 """An actor who reached more people than this is no bystander. Refused requests reach nobody."""
 KEEP_MS = 3 * WINDOW_MS
@@ -40,8 +44,18 @@ Span = tuple[int, int, int]
 """(first, last, when the last actor tipped the balance), event times."""
 
 
-def spans(entries: Iterable[tuple[int, str]]) -> list[Span]:
-    """When more than MOST_ACTORS distinct ones fell into one window; entries sorted by time."""
+def limit_of(active: int) -> int:
+    """More actors than this are a fault where so many are active.
+
+    It is MOST_ACTORS, or ACTIVE_PERCENT of the active ones where that is fewer; but a percentage
+    below FEWEST_ACTORS says nothing, and MOST_ACTORS stands.
+    """
+    share = active * ACTIVE_PERCENT // 100
+    return min(MOST_ACTORS, share) if share >= FEWEST_ACTORS else MOST_ACTORS
+
+
+def spans(entries: Iterable[tuple[int, str]], limit: int = MOST_ACTORS) -> list[Span]:
+    """When more than `limit` distinct ones fell into one window; entries sorted by time."""
     found: list[Span] = []
     window: list[tuple[int, str]] = []
     first = 0
@@ -55,7 +69,7 @@ def spans(entries: Iterable[tuple[int, str]]) -> list[Span]:
             if not inside[leaving]:
                 del inside[leaving]
             first += 1
-        if len(inside) <= MOST_ACTORS:
+        if len(inside) <= limit:
             continue
         if found and window[first][0] <= found[-1][1]:
             found[-1] = (found[-1][0], time_ms, found[-1][2])

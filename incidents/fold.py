@@ -5,13 +5,15 @@ A finding goes to the case of each actor who did it; cases that share a session 
 It reads no clock, performs nothing, and gives the same result for any split into batches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from incidents.affected import NOBODY, Impact
-from incidents.cases import DONE, Case, Fault, Group, may_become
+from incidents.cases import DONE, Case, Fault, Group, check_status, closed
+from incidents.coverage import Surroundings
 from incidents.gather import FOREVER_MS
+from incidents.mistakes import Withdrawal, hurts, withdraw
 from incidents.outages import Outages
 from incidents.policy import Policy, attack_start_ms
 from incidents.population import Population
@@ -24,7 +26,7 @@ from records.incident import Action, Guard, Incident, Receipt
 from records.kinds import IncidentStatus
 from records.stores import ExposureStore
 
-_GROUP, _FAULT, _BLOCK, _FRONTIER = "incident/", "fault/", "block/", "frontier"
+_GROUP, _FAULT, _BLOCK, _NEAR, _FRONTIER = "incident/", "fault/", "block/", "near/", "frontier"
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -32,6 +34,10 @@ class Folded(msgspec.Struct, frozen=True):
 
     incidents: list[Incident] = []
     actions: list[Action] = []
+    withdrawn: list[Withdrawal] = []
+    """Actions decided before that a fault takes back."""
+    grown: list[Incident] = []
+    """Incidents that took in anything, as they now stand; more than those that changed visibly."""
 
 
 class Desk:
@@ -53,7 +59,10 @@ class Desk:
     ) -> None:
         self._policy = Policy(settings, population, protected)
         self._register = Register(exposures, int(settings.lookback * 1000))
-        self._outages = Outages(self._register)
+        self._population = population
+        self._outages = Outages(self._register, population.active)
+        self.surroundings = Surroundings()
+        """What the logs lack; told of each batch before its findings are folded."""
         self._event_time = event_time
         self._by_action: dict[str, str] = {}
         self._kept_ms = 0
@@ -72,14 +81,17 @@ class Desk:
 
         `history_from_ms` is the earliest event time that is kept; `watermark_ms` the latest seen.
         """
-        if not findings and not exposures:
+        if not (findings or exposures or self.surroundings.changed):
             return Folded()
         register = self._register
         touched = self._take_in(findings, exposures, now_ms, history_from_ms)
         groups = {id(g): g for g in (register.group_of[case_id] for case_id in touched)}
+        groups |= {id(g): g for g in self.surroundings.take_touched(register.groups.values())}
         changed = self._close_absorbed()
-        for group in self._outages.assign(findings, groups.values(), now_ms):
-            groups[id(group)] = group
+        moved = self._outages.assign(findings, groups.values(), now_ms)
+        groups |= {id(group): group for group in moved}
+        withdrawn, freed = withdraw(moved, register, self._policy)
+        groups |= {id(group): group for group in freed}
         in_order = sorted(groups.values(), key=lambda group: group.id)
         for group in in_order:
             changed += self._publish(group)
@@ -90,7 +102,7 @@ class Desk:
             changed += self._publish_fault(fault)
             actions += self._capture_fault(fault, now_ms)
         self._tidy(watermark_ms)
-        return Folded(changed, actions)
+        return Folded(changed, actions, withdrawn, self._outages.documents(in_order))
 
     def _take_in(
         self,
@@ -135,16 +147,16 @@ class Desk:
         return position
 
     def _close_absorbed(self) -> list[Incident]:
-        closed: list[Incident] = []
+        ended: list[Incident] = []
         for absorbed, into in self._register.joined:
             self._outages.drop(absorbed)
             if absorbed.document is not None and absorbed.document.status != "closed":
-                closed.append(_closed(absorbed.document))
-                into.versions[absorbed.document.id] = closed[-1].version
+                ended.append(closed(absorbed.document))
+                into.versions[absorbed.document.id] = ended[-1].version
             for action in absorbed.actions:
                 self._by_action[action] = into.oldest.id
         self._register.joined.clear()
-        return closed
+        return ended
 
     def _publish(self, group: Group) -> list[Incident]:
         """New versions of a group's document, if it visibly changed."""
@@ -152,14 +164,14 @@ class Desk:
         last = group.document
         if last is not None and last.id != group.id:
             if last.status != "closed":
-                out.append(_closed(last))
+                out.append(closed(last))
                 group.versions[last.id] = out[-1].version
             last = group.document = None
         if group.fault:
             if last is not None and last.status != "closed":
-                out.append(_closed(last))
+                out.append(closed(last))
         else:
-            new = self._describe(group)
+            new = describe(group, self._register.ledgers(group), self.surroundings.near)
             if last is None or msgspec.structs.replace(new, version=last.version) != last:
                 out.append(msgspec.structs.replace(new, version=group.version + 1))
         if out and out[-1].id == group.id:
@@ -168,9 +180,6 @@ class Desk:
         if out:
             self._register.dirty.add(group.id)
         return out
-
-    def _describe(self, group: Group) -> Incident:
-        return describe(group, self._register.ledgers(group))
 
     def _publish_fault(self, fault: Fault) -> list[Incident]:
         last = fault.document
@@ -181,9 +190,9 @@ class Desk:
                 for group in groups
                 for case, ledger in self._register.ledgers(group).items()
             }
-            new = describe_fault(fault, groups, ledgers)
+            new = describe_fault(fault, groups, ledgers, self.surroundings.near)
         elif last is not None and last.status != "closed":
-            new = _closed(last)
+            new = closed(last)
         else:
             return []
         if last is not None and msgspec.structs.replace(new, version=last.version) == last:
@@ -235,6 +244,7 @@ class Desk:
         self._outages.forget(watermark_ms)
         if self._register.sweep(watermark_ms):
             self._policy.forget(watermark_ms)
+            self.surroundings.forget(watermark_ms)
             known = self._register.group_of
             self._by_action = {a: i for a, i in self._by_action.items() if i in known}
 
@@ -278,12 +288,12 @@ class Desk:
             ValueError: the incident is past that status.
         """
         if (fault := self._outages.faults.get(incident)) is not None:
-            _check(incident, fault.status, status)
+            check_status(incident, fault.status, status)
             return self._set_fault(fault, status)
         group = self._group(incident, f"setting to {status}")
         if group.fault:
             return self.set_status(group.fault, status)
-        _check(group.id, group.status, status)
+        check_status(group.id, group.status, status)
         group.status = status
         published = self._publish(group)
         if status in DONE:
@@ -313,14 +323,24 @@ class Desk:
 
     def recheck(self, action: Action, now_ms: int) -> Guard:
         """Asked right before an action is performed: the list and the neighbours may differ."""
+        before_ms, own = self._attack(action)
+        return self._policy.recheck(action, now_ms, before_ms, own)
+
+    def _attack(self, action: Action) -> tuple[int, frozenset[str]]:
+        """When the attack that an action answers began, and its own principals."""
         group = self._register.group_of.get(action.incident)
         if group is None or group.document is None:
-            return self._policy.recheck(action, now_ms, action.decided_ms, NOBODY)
+            return action.decided_ms, NOBODY
         starts = [f.start_ms for key, f in group.findings().items() if key in action.findings]
         before_ms = attack_start_ms(
             group.document.first_seen_ms, min(starts, default=action.decided_ms), action.decided_ms
         )
-        return self._policy.recheck(action, now_ms, before_ms, group.principals)
+        return before_ms, group.principals
+
+    def hurts(self, action: Action, around: Callable[[frozenset[str]], tuple[int, int]]) -> str:
+        """Why a block that stands should be lifted, "" if not; `around` as in mistakes.py."""
+        before_ms, own = self._attack(action)
+        return hurts(action, before_ms, own, self._population, around)
 
     def relist(self, entries: Iterable[NeverBlock]) -> None:
         """Take the never-block list as the configuration has it now."""
@@ -350,6 +370,7 @@ class Desk:
             dirty.append((_FRONTIER, encode(self._kept_ms)))
         dirty += [(_FAULT + key, value) for key, value in self._outages.take_dirty()]
         dirty += [(_BLOCK + key, value) for key, value in self._policy.take_dirty()]
+        dirty += [(_NEAR + key, value) for key, value in self.surroundings.take_dirty()]
         return dirty
 
     def load(self, items: Iterable[tuple[str, bytes]]) -> None:
@@ -369,21 +390,9 @@ class Desk:
             for key, value in sorted(kept.items())
             if key.startswith(_FAULT) and value
         )
-        self._policy.load(
-            (key.removeprefix(_BLOCK), value)
-            for key, value in kept.items()
-            if key.startswith(_BLOCK)
-        )
+        for prefix, part in ((_BLOCK, self._policy), (_NEAR, self.surroundings)):
+            part.load((k.removeprefix(prefix), v) for k, v in kept.items() if k.startswith(prefix))
 
 
 def _time_ms(exposure: Exposure) -> int:
     return exposure.time_ms
-
-
-def _closed(document: Incident) -> Incident:
-    return msgspec.structs.replace(document, status="closed", version=document.version + 1)
-
-
-def _check(incident: str, status: IncidentStatus, to: IncidentStatus) -> None:
-    if not may_become(status, to):
-        raise ValueError(f"setting {incident} to {to}: it is {status} already")

@@ -7,7 +7,7 @@ folds from the store and what `Tally.add` folds as it comes MUST be the same set
 from collections.abc import Iterator
 
 from incidents.affected import Ledger
-from incidents.cases import QUIET_MS, Case
+from incidents.cases import QUIET_MS, Case, source_of
 from records.event import Actor, Exposure
 from records.stores import ExposureStore
 
@@ -62,6 +62,7 @@ class Tally:
         if exposure.verdict == "undetermined":
             self.spans = merged([*self.spans, (exposure.time_ms, exposure.time_ms)], BURST_MS)
         self._case.last_ms = max(self._case.last_ms, exposure.time_ms)
+        self._case.sources.add(source_of(exposure.event))
         if exposure.actor == self._case.actor:
             self.fresh += self._case.uses([exposure.session], exposure.time_ms)
         return self.ledger.add(exposure)

@@ -4,23 +4,35 @@ New findings and changed groups in; faults with their members out. Members come 
 tips the balance, however early they were opened, and leave when they turn out to be more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from incidents.cases import QUIET_MS, Case, Fault, Group
-from incidents.faults import MOST_TARGETS, Recent, Span, explained_by, spans
+from incidents.faults import (
+    FEWEST_ACTORS,
+    MOST_ACTORS,
+    MOST_TARGETS,
+    Recent,
+    Span,
+    explained_by,
+    limit_of,
+    spans,
+)
 from incidents.gather import merged
 from incidents.register import Register
 from records.event import Actor
 from records.finding import Finding
 from records.ids import DAY_MS, incident_id
+from records.incident import Incident
 
 
 class Outages:
     """Open and past faults, by id."""
 
-    def __init__(self, register: Register) -> None:
+    def __init__(self, register: Register, active: Callable[[int], int] = lambda _at_ms: 0) -> None:
+        """`active`: how many principals were active at an event time."""
+        self._active = active
         self.faults: dict[str, Fault] = {}
         self._register = register
         self._recent = Recent()
@@ -77,7 +89,10 @@ class Outages:
             entries.append((time_ms, who))
             if not group.fault:
                 groups[id(group)] = group
-        found = spans(entries)
+        limit = MOST_ACTORS
+        if len({who for _, who in entries}) > FEWEST_ACTORS:
+            limit = limit_of(self._active(entries[-1][0]))
+        found = spans(entries, limit)
         for span in found:
             self._extend(rule, span, awareness_ms)
         return groups if found else {}
@@ -114,6 +129,11 @@ class Outages:
     def members(self, fault: Fault) -> list[Group]:
         """The groups that a fault stands for, by id."""
         return sorted(self._members.get(fault.id, {}).values(), key=lambda group: group.id)
+
+    def documents(self, groups: Iterable[Group]) -> list[Incident]:
+        """What people see of these groups: their own documents, or those of their faults."""
+        seen = [self.faults[g.fault].document if g.fault else g.document for g in groups]
+        return list({one.id: one for one in seen if one is not None}.values())
 
     def drop(self, group: Group) -> None:
         """A group was absorbed by another one: it is nobody's member any more."""

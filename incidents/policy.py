@@ -6,6 +6,7 @@ target and episode never has two blocks, also after a restart, and a repeated on
 
 from bisect import insort
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -198,6 +199,23 @@ class Policy:
             if guard is not None and (guard.verdict == "refuse" or action.guard.verdict == "pass"):
                 return guard
         return action.guard
+
+    def withdraw(self, incidents: AbstractSet[str]) -> dict[str, int]:
+        """Forget that blocks of these incidents stand; their targets, and when each was decided.
+
+        A block that was a mistake neither holds up the next one nor makes it longer. How many were
+        decided is not forgotten: two actions never have one id.
+        """
+        gone = {target: b for target, b in self._blocks.items() if b.incident in incidents}
+        for target, block in gone.items():
+            self._blocks[target] = msgspec.structs.replace(
+                block,
+                until_ms=min(block.until_ms, block.decided_ms),
+                verdict="withdrawn",
+                passed=block.passed - (block.verdict == "pass"),
+            )
+            self._dirty.add(target)
+        return {target: block.decided_ms for target, block in gone.items()}
 
     def relist(self, entries: Iterable[NeverBlock]) -> None:
         """Take the never-block list as it is now, for decisions and rechecks to come."""

@@ -51,6 +51,7 @@ class Population:
         self._dirty: set[str] = set()
         self._last_min = 0
         self._swept_min = 0
+        self._active = (-1, 0)
 
     def observe(self, pairs: Mapping[tuple[str, str], int], since_ms: int | None = None) -> None:
         """Note own successes: (address, principal) -> time of the last one in this batch.
@@ -126,18 +127,38 @@ class Population:
         `target` is an address or a network. None: no principal at all can be counted in this
         deployment, so that nought would mean nothing; ask a person.
         """
+        names = self.innocent(target, before_ms, now_ms)
+        if names or self._last_min >= now_ms // MINUTE_MS - HOUR_MIN:
+            return len(names - set(excluding))
+        return None
+
+    def innocent(self, target: str, before_ms: int, now_ms: int) -> set[str]:
+        """The names that `innocents` counts."""
         since_min = now_ms // MINUTE_MS - HOUR_MIN
         before_min = before_ms // MINUTE_MS
-        outside = set(excluding)
-        names = {
+        return {
             name
             for people in self._behind(target)
             for name, seen in _each(people)
             if _last_min(seen) >= since_min and (seen >> _SEEN) <= before_min
         }
-        if names or self._last_min >= since_min:
-            return len(names - outside)
-        return None
+
+    def active(self, at_ms: int) -> int:
+        """Distinct principals with an own success in the hour before `at_ms`, to the minute.
+
+        It looks at everybody once for each minute that is asked about: ask only where many did
+        the same thing at once.
+        """
+        at_min = at_ms // MINUTE_MS
+        if self._active[0] != at_min:
+            names = {
+                name
+                for people in self._people.values()
+                for name, seen in _each(people)
+                if (seen >> _SEEN) <= at_min and _last_min(seen) >= at_min - HOUR_MIN
+            }
+            self._active = (at_min, len(names))
+        return self._active[1]
 
     def _behind(self, target: str) -> Iterator[_One | dict[str, int]]:
         if "/" not in target:

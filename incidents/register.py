@@ -279,7 +279,9 @@ class Register:
         found: dict[str, Ledger] = {}
         for case in group.cases:
             # folding notes what it sees on the case: a past one must stay as it is
-            copy = msgspec.structs.replace(case, sessions=dict(case.sessions))
+            copy = msgspec.structs.replace(
+                case, sessions=dict(case.sessions), sources=set(case.sources)
+            )
             others = self._others(case, group)
             until_ms = group.last_ms + 1
             found[case.id] = refold(

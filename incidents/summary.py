@@ -4,10 +4,11 @@ Cases and ledgers in, one frozen record out, the same for the same facts. It dec
 severity, title, breach and how the actor's own accounts are related.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from incidents.affected import Counts, Ledger
 from incidents.cases import Case, Fault, Group
+from incidents.coverage import Nearby
 from records.event import Actor
 from records.finding import Finding
 from records.incident import Account, Coverage, Incident
@@ -23,7 +24,18 @@ _ORDER: tuple[ActorType, ...] = (
 )  # fmt: skip
 
 
-def describe(group: Group, ledgers: Mapping[str, Ledger]) -> Incident:
+NearbyOf = Callable[[Iterable[str], int, int], Nearby]
+"""What the logs of these source ids lack from one event time to another."""
+
+
+def nothing_nearby(_sources: Iterable[str], _first_ms: int, _last_ms: int) -> Nearby:
+    """For logs that lack nothing."""
+    return Nearby()
+
+
+def describe(
+    group: Group, ledgers: Mapping[str, Ledger], nearby: NearbyOf = nothing_nearby
+) -> Incident:
     """The incident of a group as it stands; `ledgers` by case id. Version as last given out."""
     cases = sorted(group.cases, key=lambda case: (case.opened_ms, case.id))
     ledger = Ledger.union([ledgers[case.id] for case in cases])
@@ -52,13 +64,16 @@ def describe(group: Group, ledgers: Mapping[str, Ledger]) -> Incident:
         unknown_objects=counts.unknown_objects,
         records_count=counts.records,
         categories=counts.categories,
-        coverage=_coverage(cases),
+        coverage=_coverage(cases, ledger, nearby),
         merged=tuple(sorted(case.id for case in cases if case.id != group.id)),
     )
 
 
 def describe_fault(
-    fault: Fault, groups: Sequence[Group], ledgers: Mapping[str, Ledger]
+    fault: Fault,
+    groups: Sequence[Group],
+    ledgers: Mapping[str, Ledger],
+    nearby: NearbyOf = nothing_nearby,
 ) -> Incident:
     """The one service incident that stands for all these groups."""
     cases = [case for group in groups for case in group.cases]
@@ -88,7 +103,7 @@ def describe_fault(
         unknown_objects=counts.unknown_objects,
         records_count=counts.records,
         categories=counts.categories,
-        coverage=_coverage(cases),
+        coverage=_coverage(cases, ledger, nearby),
         merged=tuple(sorted(case.id for case in cases)),
     )
 
@@ -110,10 +125,16 @@ def _first_ms(cases: Sequence[Case], ledger: Ledger) -> int:
     return start_ms if ledger.first_ms is None else min(start_ms, ledger.first_ms)
 
 
-def _coverage(cases: Sequence[Case]) -> Coverage:
+def _coverage(cases: Sequence[Case], ledger: Ledger, nearby: NearbyOf) -> Coverage:
+    """Complete: the look-back met no edge, and its logs lack nothing near by."""
+    sources = {source for case in cases for source in case.sources}
+    near = nearby(sources, _first_ms(cases, ledger), max(case.last_ms for case in cases))
     return Coverage(
         from_ms=min(case.from_ms for case in cases),
-        complete=all(case.complete for case in cases),
+        complete=all(case.complete for case in cases) and near == Nearby(),
+        late=near.late,
+        rejected=near.rejected,
+        gaps=near.gaps,
     )
 
 

@@ -102,3 +102,8 @@ MOVES = [
 @pytest.mark.parametrize(("status", "to", "expected"), MOVES)
 def test_moves(status, to, expected):
     assert may_become(status, to) is expected
+
+
+def test_a_case_knows_the_logs_that_it_rests_on():
+    case = case_of(A, finding(A, T0, evidence=("a1b2-0", "a1b2-ff")), finding(A, T0 + 1))
+    assert case.sources == {"a1b2", "log"}

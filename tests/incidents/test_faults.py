@@ -1,6 +1,6 @@
 import pytest
 
-from incidents.faults import Recent, counts_as, spans
+from incidents.faults import Recent, counts_as, limit_of, spans
 from tests.incidents._world import MINUTE, SECOND, T0, address, finding, principal, session
 
 MANY = [(n * SECOND, f"a{n}") for n in range(21)]
@@ -23,6 +23,29 @@ SPANS = [
 @pytest.mark.parametrize(("entries", "expected"), [c[1:] for c in SPANS], ids=[c[0] for c in SPANS])
 def test_spans(entries, expected):
     assert spans(entries) == expected
+
+
+LIMITS = [
+    ("nobody is known", 0, 20),
+    ("a small log: one percent is too few to tell", 100, 20),
+    ("still too few", 999, 20),
+    ("one percent is ten", 1_000, 10),
+    ("one percent is fifteen", 1_599, 15),
+    ("one percent is twenty", 2_000, 20),
+    ("a big one: never more than twenty", 1_000_000, 20),
+]
+
+
+@pytest.mark.parametrize(
+    ("active", "expected"), [c[1:] for c in LIMITS], ids=[c[0] for c in LIMITS]
+)
+def test_one_percent_of_the_active_counts_where_it_is_enough_to_tell(active, expected):
+    assert limit_of(active) == expected
+
+
+def test_a_lower_limit_finds_a_fault_sooner():
+    assert spans(MANY[:12], 11) == [(0, 11 * SECOND, 11 * SECOND)]
+    assert spans(MANY[:12], 12) == []
 
 
 A, S, IP = principal("u-1"), session("5e55"), address("203.0.113.7")

@@ -180,3 +180,13 @@ def test_the_next_days_fault_is_another_incident():
     world.fold(*sum(moved, ()))
     assert [i.cause for i in world.open().values()] == ["fault", "fault"]
     assert world.fold() == Folded([], [])
+
+
+@pytest.mark.parametrize(("active", "causes"), [(1_200, {"fault"}), (999, {"attack"})])
+def test_one_percent_of_the_active_ones_is_a_fault(active, causes):
+    world = World()
+    for n in range(active):
+        world.crowd(f"10.1.{n // 256}.{n % 256}", f"a-{n}", time_ms=T0)
+    for batch in swarm(13):
+        world.fold(*batch)
+    assert {incident.cause for incident in world.open().values()} == causes

@@ -218,3 +218,16 @@ def test_lift():
     assert lift(IP, 3, 4) == (
         "lift the block of 203.0.113.7: 4 innocent principals were denied after it, 3 before"
     )
+
+
+def test_a_withdrawn_block_neither_holds_up_nor_lengthens_the_next():
+    judge = policy(mode="enforce", block=3600)
+    (mistake,) = decide(judge, finding(A, T0))
+    assert decide(judge, finding(A, T0 + SECOND), now_ms=T0 + SECOND) == []
+    assert judge.withdraw({"inc-2"}) == {}
+    assert judge.withdraw({"inc-1"}) == {IP: T0}
+    again = policy(mode="enforce", block=3600)
+    again.load(judge.take_dirty())
+    (next_one,) = decide(again, finding(A, T0 + SECOND), now_ms=T0 + SECOND)
+    assert next_one.until_ms - next_one.decided_ms == 3_600_000
+    assert next_one.id != mistake.id

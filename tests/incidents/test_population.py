@@ -112,3 +112,25 @@ def test_an_address_costs_under_400_bytes():
 )
 def test_block_of(ip, expected):
     assert block_of(ip) == expected
+
+
+ACTIVE = [
+    ("nobody", [], 0, 0),
+    ("each once, wherever", [(IP, "n1", 0), ("192.0.2.1", "n1", 0), (IP, "n2", 0)], 0, 2),
+    ("within the hour", [(IP, "n1", 0), ("192.0.2.1", "n2", 61)], 60, 1),
+    ("over an hour ago", [(IP, "n1", 0), ("192.0.2.1", "n2", 61)], 61, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "at_min", "expected"), [c[1:] for c in ACTIVE], ids=[c[0] for c in ACTIVE]
+)
+def test_active(pairs, at_min, expected):
+    population = seen(*pairs)
+    assert population.active(T0 + at_min * MINUTE) == expected
+    assert population.active(T0 + at_min * MINUTE) == expected
+
+
+def test_the_names_behind_an_address():
+    population = seen((IP, "n1", -5), (IP, "n2", 5), ("192.0.2.1", "n3", -5))
+    assert population.innocent(IP, T0, T0) == {"n1"}
