@@ -63,6 +63,11 @@ class Progress(Database):
         )
         return [Outbox(*row) for row in self.rows("reading the outbox", sql, (now_ms,))]
 
+    def outbox_row(self, action_id: str) -> Outbox | None:
+        """Where one action stands; None if it was never added."""
+        row = self.row("reading the outbox", _OUTBOX + "WHERE action = ?", (action_id,))
+        return None if row is None else Outbox(*row)
+
     def outbox_all(self) -> list[Outbox]:
         """Every one, by action."""
         return [

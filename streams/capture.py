@@ -4,11 +4,16 @@ In: the store and incident ids. Out: event ids, and entries of the append-only l
 store from the batch in which it was judged; capturing enters its digest in the log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
+
+import msgspec
 
 from evidence.store import EmbeddedStore
-from records.event import Actor
-from records.incident import Incident
+from intake.frames import Batch
+from records.event import Actor, Exposure
+from records.finding import Finding
+from records.incident import Action, Incident
 from responders.capture_evidence import CaptureResult
 
 
@@ -20,21 +25,33 @@ def evidence_events(store: EmbeddedStore, incident: Incident) -> list[str]:
     """
     findings = list(store.findings(incident.findings))
     events = dict.fromkeys(event for finding in findings for event in finding.evidence)
+    rests_on = _evident(incident, findings)
+    since_ms = _since_ms(incident)
+    for exposure in store.exposures_of(responsible(incident), since_ms, incident.last_seen_ms + 1):
+        if rests_on(exposure):
+            events[exposure.event] = None
+    return list(events)
+
+
+def _since_ms(incident: Incident) -> int:
+    return min(incident.first_seen_ms, incident.coverage.from_ms)
+
+
+def _evident(incident: Incident, findings: Iterable[Finding]) -> Callable[[Exposure], bool]:
+    """Whether an exposure of the incident's actors is its evidence."""
     fan_outs = [finding for finding in findings if finding.undetermined]
     prints = {name for finding in fan_outs for name in finding.fingerprints}
     if not all(finding.fingerprints for finding in fan_outs):
         prints.clear()
-    first_ms, last_ms = incident.first_seen_ms, incident.last_seen_ms
-    since_ms = min(first_ms, incident.coverage.from_ms)
-    for exposure in store.exposures_of(responsible(incident), since_ms, last_ms + 1):
-        walked = (
+
+    def rests_on(exposure: Exposure) -> bool:
+        return exposure.verdict == "foreign" or (
             bool(fan_outs)
-            and exposure.time_ms >= first_ms
+            and exposure.time_ms >= incident.first_seen_ms
             and (not prints or exposure.fingerprint in prints)
         )
-        if exposure.verdict == "foreign" or walked:
-            events[exposure.event] = None
-    return list(events)
+
+    return rests_on
 
 
 def responsible(incident: Incident) -> list[Actor]:
@@ -67,3 +84,132 @@ class StoreCapture:
                 store.log.append_captured(line, incident.id, self._now_ms())
                 kept += 1
         return CaptureResult(kept=kept, missing=len(events) - kept)
+
+
+class Came(Protocol):
+    """What one frame brought."""
+
+    @property
+    def batch(self) -> Batch:
+        """Its events and exposures."""
+        ...
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Those that are new."""
+        ...
+
+    @property
+    def actions(self) -> list[Action]:
+        """Those that were decided now."""
+        ...
+
+
+class _Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """Up to where an incident's lines were entered, or are about to be by its capture."""
+
+    since_ms: int
+    first_ms: int
+    last_ms: int
+    actors: tuple[Actor, ...]
+    findings: int
+
+
+class LaterLines:
+    """Enters what an incident took in after its capture, as it comes, in the open transaction.
+
+    Work is bounded by what came: the batch, the stretch by which the incident grew, and all of an
+    actor who is new to it. Entry ids come from incident and event, so that nothing is entered
+    twice, whoever was first. An incident without a capture of its own is entered whole.
+    """
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+        self._marks: dict[str, _Mark] | None = None
+
+    def enter(self, grown: Iterable[Incident], came: Came, now_ms: int) -> None:
+        """Incidents as they stand after this frame; its exposures are in the store already."""
+        by_actor: dict[Actor, list[Exposure]] | None = None
+        for incident in grown:
+            if by_actor is None:
+                by_actor = {}
+                for exposure in came.batch.exposures:
+                    by_actor.setdefault(exposure.actor, []).append(exposure)
+            self._enter(incident, came, by_actor, now_ms)
+
+    def _enter(
+        self,
+        incident: Incident,
+        came: Came,
+        by_actor: Mapping[Actor, list[Exposure]],
+        now_ms: int,
+    ) -> None:
+        before = self._known().get(incident.id)
+        mark = _Mark(
+            since_ms=_since_ms(incident),
+            first_ms=incident.first_seen_ms,
+            last_ms=incident.last_seen_ms,
+            actors=tuple(responsible(incident)),
+            findings=len(incident.findings),
+        )
+        about_to_be = any(
+            action.kind == "capture_evidence" and action.incident == incident.id
+            for action in came.actions
+        )
+        if before is not None:
+            self._append(incident, self._later(incident, before, mark, came, by_actor), now_ms)
+        elif not about_to_be:
+            self._append(incident, evidence_events(self._store, incident), now_ms)
+        if mark != before:
+            self._known()[incident.id] = mark
+            self._store.save_state([(_SPACE, incident.id, msgspec.msgpack.encode(mark))])
+
+    def _later(
+        self,
+        incident: Incident,
+        before: _Mark,
+        mark: _Mark,
+        came: Came,
+        by_actor: Mapping[Actor, list[Exposure]],
+    ) -> list[str]:
+        """Events that became the incident's evidence since `before`."""
+        store, named = self._store, set(incident.findings)
+        new = [finding for finding in came.findings if finding.id in named]
+        if mark.first_ms < before.first_ms or any(finding.undetermined for finding in new):
+            return evidence_events(store, incident)
+        if mark.findings != before.findings + len(new):
+            new = list(store.findings(incident.findings))
+        events = dict.fromkeys(event for finding in new for event in finding.evidence)
+        found = list(self._exposures(before, mark, by_actor))
+        if found:
+            rests_on = _evident(incident, store.findings(incident.findings))
+            events |= dict.fromkeys(exposure.event for exposure in found if rests_on(exposure))
+        return list(events)
+
+    def _exposures(
+        self, before: _Mark, mark: _Mark, by_actor: Mapping[Actor, list[Exposure]]
+    ) -> Iterator[Exposure]:
+        exposures_of = self._store.exposures_of
+        for actor in mark.actors:
+            for exposure in by_actor.get(actor, []):
+                if mark.since_ms <= exposure.time_ms <= mark.last_ms:
+                    yield exposure
+        if added := set(mark.actors) - set(before.actors):
+            yield from exposures_of(added, mark.since_ms, mark.last_ms + 1)
+        if mark.since_ms < before.since_ms:
+            yield from exposures_of(mark.actors, mark.since_ms, before.since_ms)
+        if mark.last_ms > before.last_ms:
+            yield from exposures_of(mark.actors, before.last_ms + 1, mark.last_ms + 1)
+
+    def _append(self, incident: Incident, events: Iterable[str], now_ms: int) -> None:
+        for line in self._store.lines(events):
+            self._store.log.append_captured(line, incident.id, now_ms)
+
+    def _known(self) -> dict[str, _Mark]:
+        if self._marks is None:
+            decode = msgspec.msgpack.Decoder(_Mark).decode
+            self._marks = {key: decode(value) for key, value in self._store.load_state(_SPACE)}
+        return self._marks
+
+
+_SPACE = "captured"

@@ -8,22 +8,27 @@ import asyncio
 import fcntl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import IO
 
 from evidence.history import History
 from evidence.store import EmbeddedStore
+from incidents.mistakes import Withdrawal
+from incidents.population import block_of
 from incidents.settings import NeverBlock
 from intake.frames import SourceState
-from records.incident import Action, Guard, Receipt
+from records.incident import Action, Guard, Incident, Receipt
 from responders._base import Responder
+from streams.capture import LaterLines
 from streams.clock import Clock
 from streams.follow import Follower
 from streams.lines import Frame
 from streams.merge import merge
 from streams.pipeline import Pipeline, Step
-from streams.respond import Respond
+from streams.respond import FOREVER_MS, Respond, standing
+from streams.withdraw import withdraw
 
 POLL_S = 0.1
 COMMIT_S = 1.0
@@ -67,11 +72,21 @@ class Outbox:
 
     def __init__(self, store: EmbeddedStore) -> None:
         self._store = store
+        self._later = LaterLines(store)
 
     def intend(self, actions: list[Action], now_ms: int) -> None:
         """One row an action, due at once."""
         for action in actions:
             self._store.outbox_add(action.id, now_ms)
+
+    def withdraw(self, withdrawn: list[Withdrawal], now_ms: int) -> None:
+        """What was not tried is closed, what may stand is due to be lifted at once."""
+        for one in withdrawn:
+            withdraw(self._store, one.action, one.why, now_ms)
+
+    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
+        """Lines that came after an incident's capture, each entered once."""
+        self._later.enter(grown, step, now_ms)
 
 
 class Live:
@@ -206,10 +221,32 @@ class Live:
             pipeline.checkpoint()
             if self._history is not None:
                 self._history.stage(store)
+        self._lift_harmful(self._now_ms())
         for frame, step in steps:
             self._watch(frame, step)
         self._prune(self._now_ms())
         return True
+
+    def _lift_harmful(self, now_ms: int) -> None:
+        """Lift blocks behind which more innocents were refused than before them, and say so.
+
+        A block by a person's hand belongs to no incident, and is that person's to lift.
+        """
+        pipeline, log = self._pipeline, self._store.log
+        denials, desk = pipeline.denials, pipeline.desk
+        if not (fresh := denials.take_fresh()):
+            return
+        for row in self._store.outbox_due(FOREVER_MS):
+            action = log.action(row.action)
+            if action is None or action.kind != "block_ip" or block_of(action.target) not in fresh:
+                continue
+            receipts = list(log.receipts(action.id))
+            if standing(receipts) != "there" or desk.incident(action.incident) is None:
+                continue
+            since_ms = next(r.at_ms for r in receipts if r.state == "confirmed")
+            around = partial(denials.around, action.target, block_ms=since_ms, now_ms=now_ms)
+            if why := desk.hurts(action, around):
+                self.respond.lift(action.target, now_ms, why)
 
     def _now_ms(self) -> int:
         return self._pipeline.watermark_ms if self._event_time else self._clock.now_ms()

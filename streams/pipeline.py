@@ -12,7 +12,9 @@ import msgspec
 from detectors.engine import Engine, discover
 from evidence.history import History
 from evidence.store import EmbeddedStore
+from incidents.denials import Denials
 from incidents.fold import Desk
+from incidents.mistakes import Withdrawal
 from incidents.population import Population
 from intake.frames import Batch, Reader, SourceState
 from intake.judge import Judge
@@ -35,10 +37,18 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Performer(Protocol):
-    """Takes decided actions further: the live service's outbox. `scan` has none."""
+    """Takes decisions further: the live service's outbox. `scan` has none."""
 
     def intend(self, actions: list[Action], now_ms: int) -> None:
         """Make the intents durable in the open transaction."""
+        ...
+
+    def withdraw(self, withdrawn: list[Withdrawal], now_ms: int) -> None:
+        """Have actions that were a mistake undone, wherever they stand."""
+        ...
+
+    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
+        """Enter what incidents took in since their capture."""
         ...
 
 
@@ -78,6 +88,7 @@ class Pipeline:
             settings.intake.trusted_proxies,
             event_time=event_time,
         )
+        self.denials = Denials()
         self.history = history
         self._performer = performer
         self.book = SourceBook()
@@ -91,6 +102,7 @@ class Pipeline:
     def take(self, frame: Frame, now_ms: int | None = None) -> Step:
         """One frame through all stages. `now_ms`: wall clock; None where event time is now."""
         state = self._source(frame)
+        gaps = _gaps(frame, state.position)
         faults = [(fault.offset, fault.reason, fault.sha256, fault.head) for fault in frame.faults]
         batch = self.reader.read(state, frame.offset, frame.data, faults)
         state.position = max(state.position, frame.end)
@@ -104,6 +116,9 @@ class Pipeline:
             store.add_exposures(batch.exposures)
         if self.history is not None:
             self.history.append(batch.events)
+        self.desk.surroundings.note(batch, gaps)
+        if self._performer is not None:
+            self.denials.note(batch.events)
         if batch.own:
             self.population.observe(batch.own, batch.events[0].time_ms)
         findings = self.engine.observe(batch.signals) if batch.signals else []
@@ -124,9 +139,12 @@ class Pipeline:
         if folded.actions:
             for action in folded.actions:
                 store.log.append_intent(action)
-            if self._performer is not None:
-                self._performer.intend(folded.actions, now)
-        return Step(batch, findings, folded.incidents, folded.actions)
+        step = Step(batch, findings, folded.incidents, folded.actions)
+        if (performer := self._performer) is not None:
+            performer.intend(folded.actions, now)
+            performer.withdraw(folded.withdrawn, now)
+            performer.keep(folded.grown, step, now)
+        return step
 
     @property
     def watermark_ms(self) -> int:
@@ -167,6 +185,8 @@ class Pipeline:
             yield "population", key, value
         for key, value in self.desk.take_dirty():
             yield "incidents", key, value
+        for key, value in self.denials.take_dirty():
+            yield "denials", key, value
         yield "runner", "tally", _encode(self.tally)
         yield "runner", "watermark", _encode(self.reader.watermark)
 
@@ -181,6 +201,7 @@ class Pipeline:
             self.engine.load((rule, key, value) for key, value in store.load_state(rule))
         self.population.load(store.load_state("population"))
         self.desk.load(store.load_state("incidents"))
+        self.denials.load(store.load_state("denials"))
         for key, value in store.load_state("runner"):
             if key == "tally":
                 self.tally = msgspec.msgpack.decode(value, type=Tally)
@@ -196,6 +217,20 @@ class Pipeline:
             route: (count, spaces.of("principal"), spaces.of(route))
             for route, count in self.judge.incomparable.items()
         }
+
+
+def _gaps(frame: Frame, position: int) -> list[tuple[int, str]]:
+    """(offset, in words) of bytes that were skipped before the frame, or cut off in it."""
+    found = []
+    start = min([frame.offset, *(fault.offset for fault in frame.faults)])
+    if 0 < position < start:
+        found.append((start, f"{frame.name}: bytes {position:,} to {start:,} never came"))
+    found += [
+        (fault.offset, f"{frame.name}: the archive breaks off at byte {fault.offset:,}")
+        for fault in frame.faults
+        if fault.reason == "truncated_archive" and fault.offset >= position
+    ]
+    return found
 
 
 _encode = msgspec.msgpack.Encoder().encode

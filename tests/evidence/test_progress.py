@@ -29,6 +29,12 @@ def test_outbox_update(store):
         store.outbox_update("act-x", state="done", attempts=1, next_attempt_ms=0, reason="")
 
 
+def test_one_row_of_the_outbox(store):
+    store.outbox_add("act-a", 5)
+    assert store.outbox_row("act-a") == Outbox("act-a", 0, 5, "", "waiting")
+    assert store.outbox_row("act-b") is None
+
+
 def test_sources_are_replaced(store):
     store.put_source("s2", "b.log", 1, b"head", b"")
     store.put_source("s1", "a.log", 5, b"h\x00", b"p")

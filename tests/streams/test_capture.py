@@ -1,9 +1,15 @@
-import pytest
+from contextlib import suppress
 
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from intake.frames import Batch
 from records.event import Actor, Exposure, RawLine
+from records.incident import Coverage
 from responders.capture_evidence import CaptureResult
-from streams.capture import StoreCapture, evidence_events, responsible
-from tests._events import NOON_MS, finding, incident
+from streams.capture import LaterLines, StoreCapture, evidence_events, responsible
+from tests._events import NOON_MS, action, finding, incident
 
 WHO, SESSION, WHERE = Actor("principal", "u-66"), Actor("session", "5e55"), Actor("ip", "192.0.2.1")
 
@@ -87,3 +93,121 @@ def test_lines_are_entered_once_and_missing_ones_are_counted(store):
 
 def test_an_unknown_incident_has_nothing(store):
     assert StoreCapture(store, lambda: NOON_MS).capture("inc-2") == CaptureResult(0, 0)
+
+
+class Came(msgspec.Struct):
+    """One frame's exposures, new findings and actions."""
+
+    batch: Batch
+    findings: list = []
+    actions: list = []
+
+
+def entered(store, one="inc-1"):
+    return sorted(captured.event for captured in store.log.captured(one))
+
+
+def names(*numbers):
+    return sorted(f"a1b2-{n:x}" for n in numbers)
+
+
+def came(store, one, *exposures, findings=(), actions=(), later=None, lines=True):
+    """An incident as it stands after a frame, and whoever enters its lines."""
+    store.add_exposures(exposures)
+    if lines:
+        store.add_lines([line(int(exposure.event[5:], 16)) for exposure in exposures])
+    store.put_findings(findings)
+    frame = Came(Batch("a1b2", exposures=list(exposures)), list(findings), list(actions))
+    with store.transaction():
+        (later or LaterLines(store)).enter([one], frame, NOON_MS)
+
+
+FIRST = finding(evidence=("a1b2-0",), actor=WHO, members=(WHO,))
+CAPTURE = action(kind="capture_evidence", target="inc-1", mode="enforce")
+
+
+def begun(store, **changes):
+    """An incident of one line, whose capture is under way."""
+    one = incident(actors=(WHO, WHERE), last_seen_ms=NOON_MS, **changes)
+    came(store, one, exposure(0), findings=[FIRST], actions=[CAPTURE])
+    return one
+
+
+LATER = [
+    # name, how the incident stands, exposures, new findings, numbers of the lines entered
+    ("its actor's next line", {"last_seen_ms": NOON_MS + 5}, [exposure(5)], [], [5]),
+    ("nobody else's", {"last_seen_ms": NOON_MS + 5},
+     [exposure(5), exposure(4, Actor("principal", "u-1"))], [], [5]),
+    ("one of the same moment", {}, [exposure(9, time_ms=NOON_MS)], [], [9]),
+    ("what nobody could judge is none", {"last_seen_ms": NOON_MS + 5},
+     [exposure(5), exposure(4, verdict="undetermined")], [], [5]),
+    ("the line of a new finding", {"findings": ("fin-1", "fin-2")}, [exposure(7, SESSION)],
+     [finding("fin-2", evidence=("a1b2-7",))], [7]),
+    ("all of an actor who joined",
+     {"actors": (WHO, SESSION, WHERE), "last_seen_ms": NOON_MS + 5},
+     [exposure(3, SESSION), exposure(5)], [], [3, 5]),
+    ("what the look-back reaches now",
+     {"coverage": Coverage(from_ms=NOON_MS - 900, complete=True), "first_seen_ms": NOON_MS - 9},
+     [exposure(9, time_ms=NOON_MS - 9)], [], [0, 9]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "exposures", "found", "expected"), LATER, ids=[c[0] for c in LATER]
+)
+def test_later_lines_are_entered_as_they_come(store, name, changes, exposures, found, expected):
+    one = replace(begun(store), version=2, **changes)
+    assert entered(store) == [], "its capture has yet to enter them"
+    came(store, one, *exposures, findings=found)
+    assert entered(store) == names(*expected), name
+    came(store, one, *exposures)
+    assert entered(store) == names(*expected), "once"
+
+
+def test_what_joined_before_this_frame_is_entered_too(store):
+    one = begun(store)
+    store.add_exposures([exposure(3, SESSION)])
+    store.add_lines([line(3)])
+    came(store, replace(one, actors=(WHO, SESSION), last_seen_ms=NOON_MS + 5), exposure(5))
+    assert entered(store) == names(3, 5)
+
+
+def test_with_a_fan_out_all_of_the_walk_becomes_evidence(store):
+    one = begun(store)
+    walk = [exposure(n, verdict="undetermined") for n in (2, 3)]
+    came(store, replace(one, last_seen_ms=NOON_MS + 3), *walk)
+    assert entered(store) == []
+    fan = finding("fin-2", evidence=("a1b2-3",), undetermined=True)
+    came(store, replace(one, findings=("fin-1", "fin-2"), last_seen_ms=NOON_MS + 3), findings=[fan])
+    assert entered(store) == names(0, 2, 3)
+
+
+def test_one_without_a_capture_of_its_own_is_entered_whole(store):
+    one = incident(actors=(WHO, WHERE), last_seen_ms=NOON_MS + 5)
+    store.add_lines([line(0)])
+    came(store, one, exposure(5), findings=[FIRST])
+    assert entered(store) == names(0, 5)
+
+
+def test_first_capture_and_later_lines_enter_each_line_once(store):
+    one = begun(store)
+    store.put_incidents([one])
+    grown = replace(one, version=2, last_seen_ms=NOON_MS + 6)
+    came(store, grown, exposure(5), exposure(6))
+    store.put_incidents([grown])
+    assert StoreCapture(store, lambda: NOON_MS).capture("inc-1") == CaptureResult(3, 0)
+    assert [captured.event for captured in store.log.captured()] == names(5, 6) + names(0)
+
+
+def test_what_is_not_committed_is_not_entered_and_comes_again(store):
+    one = replace(begun(store), last_seen_ms=NOON_MS + 5)
+    store.add_exposures([exposure(5)])
+    store.add_lines([line(5)])
+    frame = Came(Batch("a1b2", exposures=[exposure(5)]))
+    with suppress(KeyboardInterrupt), store.transaction():
+        LaterLines(store).enter([one], frame, NOON_MS)
+        raise KeyboardInterrupt
+    assert entered(store) == []
+    with store.transaction():
+        LaterLines(store).enter([one], frame, NOON_MS)
+    assert entered(store) == names(5)

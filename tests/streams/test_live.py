@@ -252,3 +252,85 @@ def test_one_service_a_data_directory(tmp_path):
     with lock(folder), pytest.raises(Busy, match="another breachline run holds"):
         lock(folder)
     lock(folder).close()
+
+
+def office_attack():
+    """The walk comes from an office where three others work."""
+    lines = _attack.ordinary()
+    for minute in range(70):
+        lines += [
+            _attack.entry(60 * minute + 30 + n, user, f"/api/v1/users/{user}/profile", OFFICE)
+            for n, user in enumerate(("u-10", "u-11", "u-12"))
+        ]
+    walk = [
+        _attack.entry(70 * 60 + n, _attack.ATTACKER, f"/api/v1/wallets/{user}/x", OFFICE)
+        for n, user in enumerate(_attack.VICTIMS)
+    ]
+    return sorted(lines, key=lambda line: line[:50]) + walk
+
+
+def refused(minute, user="u-10"):
+    return _attack.entry(60 * minute, user, f"/api/v1/users/{user}/profile", OFFICE, status=403)
+
+
+OFFICE = "203.0.113.9"
+SUFFERED = [
+    # name, refused before the block at 70 min, refused after it, whether it is lifted
+    ("more after it", [], [73], True),
+    ("as many before", [68], [73], False),
+    ("nobody", [], [], False),
+    ("a newcomer", [], [(73, "u-99")], False),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "lifted"), SUFFERED)
+def test_a_block_that_hurts_the_innocent_is_lifted_also_after_a_restart(
+    name, before, after, lifted, tmp_path, service, store
+):
+    log = tmp_path / "office.log"
+    lines = office_attack()
+    for minute in before:
+        lines.insert(-len(_attack.VICTIMS), refused(minute))
+    log.write_text("".join(lines))
+    gateway, clock = Scripted(), HandClock(_attack.START_MS + 70 * 60_000 + 12_000)
+    once(service(gateway, mode="enforce", clock=clock), log)
+    assert gateway.blocked == [OFFICE]
+    clock.advance(5 * 60)
+    with log.open("a") as file:
+        for item in after:
+            file.write(refused(*item) if isinstance(item, tuple) else refused(item))
+        file.write(_attack.entry(75 * 60, "u-10", "/", "198.51.100.20"))
+    once(service(gateway, mode="enforce", clock=clock), log)
+    assert gateway.blocked == ([] if lifted else [OFFICE]), name
+    (block,) = [a for a in store.log.actions() if a.kind == "block_ip"]
+    told = [(r.state, r.read_back, r.detail) for r in store.log.receipts(block.id)]
+    wish = f"to be lifted: lift the block of {OFFICE}: 1 innocent principals were denied after it"
+    assert [t[:2] for t in told if t[2].startswith(wish)] == [("wanted", "absent")] * lifted
+    assert (told[-1][0] == "expired") == lifted
+
+
+def swarm(count, start=0):
+    """Each changes one other person's data once, from an address of their own."""
+    return [
+        _attack.entry(70 * 60 + n, f"u-{300 + n}", f"/api/v1/users/u-{500 + n}/x",
+                      f"192.0.2.{n}", method="POST")
+        for n in range(start, start + count)
+    ]  # fmt: skip
+
+
+def test_nobody_stays_blocked_for_a_fault_of_the_service(tmp_path, service, store):
+    log = tmp_path / "fault.log"
+    log.write_text("".join([*_attack.ordinary(), *swarm(8)]))
+    gateway = Scripted()
+    once(service(gateway, mode="enforce"), log)
+    assert sorted(gateway.blocked) == [f"192.0.2.{n}" for n in range(8)]
+    for n in range(8, 30):
+        with log.open("a") as file:
+            file.write("".join(swarm(1, n)))
+        once(service(gateway, mode="enforce"), log)
+    assert gateway.blocked == []
+    assert [i.cause for i in store.incidents()] == ["fault"]
+    blocks = [a for a in store.log.actions() if a.kind == "block_ip"]
+    assert len(blocks) == 20
+    rows = {row.action: row.state for row in store.outbox_all()}
+    assert {rows[block.id] for block in blocks} == {"done"}

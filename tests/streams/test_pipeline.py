@@ -4,7 +4,8 @@ import pytest
 
 from evidence.history import History
 from evidence.store import EmbeddedStore
-from streams.lines import Frame
+from streams.capture import StoreCapture, evidence_events
+from streams.lines import Fault, Frame
 from streams.live import Outbox
 from streams.sources import SourceBook, read_frames
 from tests import _attack
@@ -172,3 +173,80 @@ def test_ids_that_cannot_be_compared_are_named_with_their_route(tmp_path, store,
     take_all(pipeline, store, read_frames(str(log), pipeline.book))
     assert pipeline.incomparable() == {"/api/v1/users/{owner}/**": (60, "uuid", "integer")}
     assert pipeline.tally.judged()["undetermined"] == 60
+
+
+def coverage(store):
+    (one,) = store.incidents()
+    return one.coverage
+
+
+def marred():
+    """The attack with a line in it that nobody can read, one that comes late, and a gap."""
+    walk = _attack.walk()
+    late = _attack.entry(70 * 60 - 90, "u-10", "/api/v1/users/u-10/profile")
+    return [*_attack.ordinary(), "{nonsense\n", *walk[:6], "[]\n", *walk[6:], late]
+
+
+@pytest.mark.parametrize("lines", [1, 7, 10_000])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_incident_says_what_the_logs_around_it_lack(
+    tmp_path, store, pipeline_on, lines, restarts
+):
+    log = tmp_path / "marred.log"
+    log.write_text("".join(marred()))
+    pipeline = pipeline_on(store)
+    for frame in cut(log, lines):
+        take_all(pipeline, store, [frame])
+        if restarts:
+            pipeline = pipeline_on(store)
+            pipeline.restore()
+    found = coverage(store)
+    assert (found.rejected, found.late, found.complete, found.gaps) == (2, 0, False, ())
+
+
+def test_a_late_line_within_an_incident_is_counted(tmp_path, store, pipeline_on):
+    walk = _attack.walk(start_s=70 * 60)
+    second = _attack.walk(start_s=75 * 60)
+    late = _attack.entry(72 * 60, "u-10", "/api/v1/users/u-10/profile")
+    log = tmp_path / "late.log"
+    log.write_text("".join([*_attack.ordinary(), *walk, *second, late]))
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, cut(log, 1))
+    assert (coverage(store).late, coverage(store).complete) == (1, False)
+
+
+def test_bytes_that_never_came_are_a_gap(attack, store, pipeline_on):
+    frames = list(cut(attack, 1))
+    del frames[845]
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, frames)
+    missing = f"{frames[845].name}: bytes {frames[844].end:,} to {frames[845].offset:,} never came"
+    assert coverage(store).gaps == (missing,)
+
+
+def test_an_archive_that_breaks_off_is_a_gap(attack, store, pipeline_on):
+    (whole,) = cut(attack, 10_000)
+    end = len(whole.data)
+    broken = Frame(
+        whole.source, whole.name, end, b"", (Fault(end, "truncated_archive", "", b"{", 1),)
+    )
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, [whole, broken])
+    found = coverage(store)
+    assert found.gaps == (f"{whole.name}: the archive breaks off at byte {end:,}",)
+    assert (found.rejected, found.complete) == (1, False)
+
+
+@pytest.mark.parametrize("lines", [1, 7])
+def test_every_line_of_an_incident_is_entered_as_it_comes(attack, store, pipeline_on, lines):
+    """Those of the frame in which it opened are entered by its capture."""
+    pipeline = pipeline_on(store, performer=Outbox(store))
+    for frame in cut(attack, lines):
+        take_all(pipeline, store, [frame])
+        if not list(store.log.captured()):
+            for one in store.incidents():
+                StoreCapture(store, lambda: 0).capture(one.id)
+    (incident,) = store.incidents()
+    entered = [captured.event for captured in store.log.captured(incident.id)]
+    assert sorted(entered) == sorted(evidence_events(store, incident))
+    assert (len(entered), len(set(entered))) == (12, 12)
