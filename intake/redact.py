@@ -65,11 +65,12 @@ _RULES = (
 _BETWEEN_PAIRS = re.compile(r"([?&;#\s\"'<>]++|%3[fFbB]|%2[63]|%22|\\x22|\\++)", re.ASCII)
 _PAIR = re.compile(r"(.{0,256}?)(=|%3[dD])", re.DOTALL)
 _JSON_NAME = re.compile(
-    r"(?P<q>\\*+[\"']|\\x22|%22)(?P<name>[^\"'\\%]{1,100}+)(?P=q)\s*+(?::|%3[aA])\s*+"
+    r"(?P<open>[\"']|\\x22|%22)(?P<name>[^\"'\\%]{1,100}+)"
+    r"(?P<q>(?:\\++(?=[\"']))?+(?P=open))\s*+(?::|%3[aA])\s*+"
 )
 _JSON_HINT = re.compile(r"[\"']\s*+:|x22|%22")
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
-_ENDING_QUOTE = re.compile(r"(\\*+)([\"'])")
+_ENDING_QUOTE = re.compile(r"(?<!\\)(\\*+)([\"'])")
 _BARE = re.compile(r"[^\s,}\]&\"']*+")
 _PLAIN_VALUES = frozenset({"", "true", "false", "null", "-"})
 
@@ -199,6 +200,10 @@ def _mask_json(text: str) -> str:
     done: list[str] = []
     start = at = 0
     while (found := _JSON_NAME.search(text, at)) is not None:
+        if not text.endswith(found["q"], at, found.start("name")):
+            # The name is opened with fewer backslashes than it is closed with.
+            at = found.end("name")
+            continue
         at = found.end()
         if not is_secret(found["name"]):
             # The closing quote may open the next name.
