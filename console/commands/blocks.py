@@ -9,7 +9,7 @@ import msgspec
 from console import containment
 from console.case import opened
 from console.options import as_json, common, from_dir, print_ndjson, settings_of
-from console.report import program
+from console.report import path_text, program
 from streams.clock import SystemClock
 from streams.plain import plain
 
@@ -45,6 +45,8 @@ def command(
         return
     if not found:
         click.echo("No block waits for approval." if pending else "No block was decided.")
+    given = (("--config", config), ("--data-dir", data_dir))
+    where = "".join(f" {option} {path_text(path)}" for option, path in given if path)
     for row in found:
         until = f"until {row.until[:19].replace('T', ' ')} UTC"
         click.echo(
@@ -52,4 +54,6 @@ def command(
         )
         click.echo(plain(f"    {row.reason}"))
         if row.waits:
-            click.echo(plain(f"    {program()} block --approve {row.action}   (or --reject)"))
+            click.echo(
+                plain(f"    {program()} block --approve {row.action}{where}   (or --reject)")
+            )

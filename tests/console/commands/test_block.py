@@ -168,3 +168,10 @@ def test_the_never_block_list_holds_for_an_approval_too(cli, gateway, asked, tmp
     assert (said.code, said.out) == (2, "")
     assert "approving act-1: 203.0.113.7 is on the never-block list" in said.err
     assert len(cli("blocks", "--pending").out.splitlines()) == 3
+
+
+def test_the_command_that_approves_leads_to_the_same_data(cli, asked):
+    said = cli("blocks", "--pending", "--data-dir", "var")
+    assert said.out.splitlines()[2] == (
+        "    breachline block --approve act-1 --data-dir var   (or --reject)"
+    )
