@@ -7,10 +7,9 @@ Values that may be secrets are never repeated in a message. `streams/yaml_file.p
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -20,9 +19,11 @@ from intake.settings import Canaries, IntakeSettings
 from intake.settings import Settings as Block
 from records.durations import Seconds
 from responders.settings import GatewaySettings
+from streams.hostport import HostPort
+from streams.kafka.settings import Kafka
 from streams.yaml_file import ConfigError, Document, Place, Position, read_yaml
 
-__all__ = ["ConfigError", "Loaded", "Settings", "load"]
+__all__ = ["ConfigError", "Kafka", "Loaded", "Settings", "load"]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -48,17 +49,6 @@ def _parse_size(value: object) -> object:
     return int(digits) * _SIZES[unit]
 
 
-def _host_port(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 <= int(port) < 65_536:
-        raise ValueError(f"{text!r} is not host:port: write it like 127.0.0.1:8642")
-    if host.startswith("["):
-        ip_address(host.strip("[]"))
-    elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, like [::1]:8642")
-    return text
-
-
 def _url(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -73,7 +63,6 @@ def _url(text: str) -> str:
 
 Size = Annotated[int, BeforeValidator(_parse_size)]
 """Bytes, written as a number, 500MB or 10GB."""
-HostPort = Annotated[str, AfterValidator(_host_port)]
 Url = Annotated[str, AfterValidator(_url)]
 
 
@@ -81,33 +70,6 @@ class Respond(PolicySettings):
     """`respond:`: the policy, and the enforcement points."""
 
     gateway: GatewaySettings | None = None
-
-
-class Sasl(Block):
-    """How the service signs in at the brokers; the password itself is never a setting."""
-
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    username: str
-    password_env: str | None = Field(default=None, description="variable that holds the password")
-    password_file: Path | None = Field(default=None, description="file that holds the password")
-
-
-class Tls(Block):
-    """Files in PEM."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-
-class Kafka(Block):
-    """`kafka:` where the deployment's topics are."""
-
-    brokers: list[HostPort] = Field(min_length=1)
-    prefix: str = "breachline."
-    session_timeout_s: float = Field(default=10, gt=0)
-    sasl: Sasl | None = None
-    tls: Tls | None = None
 
 
 class Elasticsearch(Block):
@@ -264,11 +226,8 @@ def _idle(settings: Settings, document: Document) -> Iterator[str]:
         for number, source in enumerate(settings.intake.ownership)
         if source.file is None
     ]
-    found += [
-        ((name,), "everything runs and stays on this machine")
-        for name in ("kafka", "elasticsearch")
-        if getattr(settings, name) is not None
-    ]
+    if settings.elasticsearch is not None:
+        found.append((("elasticsearch",), "nothing is indexed there"))
     for place, text in found:
         yield document.problem(place, f"no effect in this version; {text}")[1]
 
