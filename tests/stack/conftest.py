@@ -4,6 +4,8 @@ Where they cannot run, the tests are skipped and say what is missing; with CI=tr
 """
 
 import os
+import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,16 +24,23 @@ def pytest_collection_modifyitems(items):
             item.add_marker("stack")
 
 
-@pytest.fixture(scope="session")
-def kafka_runs():
-    """Java and the jars are here."""
+@contextmanager
+def or_skip(what):
+    """What a machine lacks skips its tests, loudly; in CI nothing may be lacking."""
     try:
-        java()
-        kafka_jars()
+        yield
     except NotHereError as missing:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"NOT TESTED against the real Kafka: {missing}")
+        pytest.skip(f"NOT TESTED against {what}: {missing}")
+
+
+@pytest.fixture(scope="session")
+def kafka_runs():
+    """Java and the jars are here."""
+    with or_skip("the real Kafka"):
+        java()
+        kafka_jars()
 
 
 @pytest.fixture(scope="session")
@@ -51,5 +60,8 @@ def kafka_cluster(kafka_runs, tmp_path_factory):
 @pytest.fixture(scope="module")
 def secure_kafka(kafka_runs, tmp_path_factory):
     """One node with SASL and TLS; its `security` says how to come in."""
+    with or_skip("a Kafka with SASL and TLS"):
+        if shutil.which("openssl") is None:
+            raise NotHereError("making a certificate: no openssl on PATH. Install openssl.")
     with SecureKafka(tmp_path_factory.mktemp("secure-kafka")) as running:
         yield running
