@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,9 +18,10 @@ from evidence.store import EmbeddedStore
 from records.event import RawLine
 from records.ids import event_place, iso
 from records.incident import Action, Incident
-from streams.capture import evidence_events
-from streams.hints import Hint
 from streams.plain import plain
+
+if TYPE_CHECKING:
+    from streams.hints import Hint
 
 _STYLE = {"SEV1": "bold red", "SEV2": "red", "SEV3": "yellow", "SEV4": "cyan"}
 _MANY = 25
@@ -90,7 +92,7 @@ def print_late(console: Console, summary: Mapping[str, object]) -> None:
         )
 
 
-def print_hints(console: Console, found: Sequence[Hint]) -> None:
+def print_hints(console: Console, found: "Sequence[Hint]") -> None:
     """What the log does not say, with the line that would add it."""
     if not found:
         return
@@ -228,6 +230,9 @@ def print_case(
     if why:
         console.print("\n[bold]Why it would be acted on[/]")
         console.print(f"  {printable(why)}")
+    # It brings an HTTP client along, which whoever only reads incidents must not wait for.
+    from streams.capture import evidence_events  # noqa: PLC0415
+
     events = evidence_events(store, incident)
     lines = sorted(store.lines(events[:_FEW_LINES]), key=lambda line: event_place(line.event))
     if lines:

@@ -117,6 +117,23 @@ def test_starting_costs_no_heavy_import():
     assert ended.stderr == b"[]\n"
 
 
+READERS = [["incidents"], ["affected", "inc-1"], ["config", "check"], ["parse", "access.log"]]
+
+
+@pytest.mark.parametrize("args", READERS, ids=" ".join)
+def test_who_only_reads_does_not_wait_for_an_http_client(attack, args):
+    script = (
+        "import sys; from console.main import run; run(sys.argv[1:]);"
+        "print([m for m in ('httpx', 'pyarrow', 'duckdb') if m in sys.modules], file=sys.stderr)"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *args],
+        cwd=attack.parent, env=environ, capture_output=True, check=True,
+    )  # fmt: skip
+    assert ended.stderr.splitlines()[-1] == b"[]"
+
+
 class Gone:
     """A pipe whose reader has left."""
 
