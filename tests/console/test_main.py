@@ -78,7 +78,7 @@ USAGE = [
     ("nothing at all", [], "Usage: breachline"),
     ("an unknown command", ["frobnicate"], "No such command 'frobnicate'."),
     ("a slip", ["scna"], "No such command 'scna'. Did you mean 'scan'?"),
-    ("an unknown option", ["incidents", "--nonsense"], "No such option '--nonsense'"),
+    ("an unknown option", ["incidents", "--nonsense"], "No such option"),
     ("a missing argument", ["affected"], "Missing argument 'INCIDENT'"),
 ]
 
