@@ -9,8 +9,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from console.screen import Screen
+from streams.decider import Step
 from streams.lines import Frame
-from streams.pipeline import Step
 
 
 class Progress:

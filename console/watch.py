@@ -15,8 +15,8 @@ from evidence.store import EmbeddedStore
 from records.finding import Finding
 from records.ids import iso
 from records.incident import Action, Receipt
+from streams.decider import Step
 from streams.lines import Frame
-from streams.pipeline import Step
 from streams.results import finding_documents
 
 _STYLE = {"low": "cyan", "medium": "yellow", "high": "red", "critical": "bold red"}

@@ -23,10 +23,11 @@ from records.incident import Action, Guard, Incident, Receipt
 from responders._base import Responder
 from streams.capture import LaterLines
 from streams.clock import Clock
+from streams.decider import Step
 from streams.follow import Follower
 from streams.lines import Frame
 from streams.merge import merge
-from streams.pipeline import Pipeline, Step
+from streams.pipeline import Pipeline
 from streams.respond import FOREVER_MS, Respond, standing
 from streams.withdraw import withdraw
 

@@ -5,51 +5,20 @@ embedded runner and `scan` drive it; the Faust worker wires the same stages to t
 """
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import msgspec
 
 from detectors.engine import Engine, discover
 from evidence.history import History
 from evidence.store import EmbeddedStore
-from incidents.denials import Denials
-from incidents.fold import Desk
-from incidents.mistakes import Withdrawal
-from incidents.population import Population
-from intake.frames import Batch, Reader, SourceState
+from intake.frames import Reader, SourceState, Watermark
 from intake.judge import Judge
 from intake.ownership import Tables
-from records.finding import Finding
-from records.incident import Action, Incident
+from streams.decider import Decider, Performer, Step
 from streams.lines import Frame
 from streams.settings import Settings
 from streams.sources import SourceBook
 from streams.tally import Tally
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What one frame came to."""
-
-    batch: Batch
-    findings: list[Finding]
-    incidents: list[Incident]
-    actions: list[Action]
-
-
-class Performer(Protocol):
-    """Takes decisions further: the live service's outbox. `scan` has none."""
-
-    def intend(self, actions: list[Action], now_ms: int) -> None:
-        """Make the intents durable in the open transaction."""
-        ...
-
-    def withdraw(self, withdrawn: list[Withdrawal], now_ms: int) -> None:
-        """Have actions that were a mistake undone, wherever they stand."""
-        ...
-
-    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
-        """Enter what incidents took in since their capture."""
-        ...
 
 
 class Pipeline:
@@ -80,20 +49,13 @@ class Pipeline:
             {rule: value for rule, value in settings.detect.items() if rule in known},
             tracking=resumable,
         )
-        self.population = Population(tracking=resumable)
-        self.desk = Desk(
-            store,
-            self.population,
-            settings.respond,
-            settings.intake.trusted_proxies,
-            event_time=event_time,
+        self.decider = Decider(
+            settings, store, performer=performer, event_time=event_time, resumable=resumable
         )
-        self.denials = Denials()
+        self.desk, self.denials = self.decider.desk, self.decider.denials
         self.history = history
-        self._performer = performer
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
-        self.tally = Tally()
 
     def times(self, frame: Frame) -> list[tuple[int, int]]:
         """(offset, time) of the lines of a frame, for merging several logs."""
@@ -106,45 +68,24 @@ class Pipeline:
         faults = [(fault.offset, fault.reason, fault.sha256, fault.head) for fault in frame.faults]
         batch = self.reader.read(state, frame.offset, frame.data, faults)
         state.position = max(state.position, frame.end)
-        self.tally.add(batch)
-        store = self.store
-        if batch.rejects:
-            store.add_rejects(batch.rejects)
-        if batch.raw:
-            store.add_lines(batch.raw)
-        if batch.exposures:
-            store.add_exposures(batch.exposures)
+        decider = self.decider
+        decider.tally.add(batch)
+        decider.note(batch, gaps)
         if self.history is not None:
             self.history.append(batch.events)
-        self.desk.surroundings.note(batch, gaps)
-        if self._performer is not None:
-            self.denials.note(batch.events)
-        if batch.own:
-            self.population.observe(batch.own, batch.events[0].time_ms)
-        findings = self.engine.observe(batch.signals) if batch.signals else []
-        if findings:
-            findings = store.put_findings(findings)
-            self.tally.found(findings)
         watermark_ms = self.watermark_ms
-        now = watermark_ms if now_ms is None else now_ms
-        folded = self.desk.fold(
-            findings,
-            batch.exposures,
-            now_ms=now,
+        return decider.decide(
+            batch,
+            self.engine.observe(batch.signals) if batch.signals else [],
+            now_ms=watermark_ms if now_ms is None else now_ms,
             history_from_ms=self.reader.watermark.first_ms or self.tally.first_ms,
             watermark_ms=watermark_ms,
         )
-        if folded.incidents:
-            store.put_incidents(folded.incidents)
-        if folded.actions:
-            for action in folded.actions:
-                store.log.append_intent(action)
-        step = Step(batch, findings, folded.incidents, folded.actions)
-        if (performer := self._performer) is not None:
-            performer.intend(folded.actions, now)
-            performer.withdraw(folded.withdrawn, now)
-            performer.keep(folded.grown, step, now)
-        return step
+
+    @property
+    def tally(self) -> Tally:
+        """What was read and judged so far."""
+        return self.decider.tally
 
     @property
     def watermark_ms(self) -> int:
@@ -181,13 +122,7 @@ class Pipeline:
     def _dirty(self) -> Iterator[tuple[str, str, bytes]]:
         yield from self.judge.take_dirty()
         yield from self.engine.take_dirty()
-        for key, value in self.population.take_dirty():
-            yield "population", key, value
-        for key, value in self.desk.take_dirty():
-            yield "incidents", key, value
-        for key, value in self.denials.take_dirty():
-            yield "denials", key, value
-        yield "runner", "tally", _encode(self.tally)
+        yield from self.decider.take_dirty()
         yield "runner", "watermark", _encode(self.reader.watermark)
 
     def restore(self) -> None:
@@ -199,16 +134,10 @@ class Pipeline:
         self.judge.load(store.load_state)
         for rule in self.engine.keys:
             self.engine.load((rule, key, value) for key, value in store.load_state(rule))
-        self.population.load(store.load_state("population"))
-        self.desk.load(store.load_state("incidents"))
-        self.denials.load(store.load_state("denials"))
+        self.decider.restore()
         for key, value in store.load_state("runner"):
-            if key == "tally":
-                self.tally = msgspec.msgpack.decode(value, type=Tally)
-            elif key == "watermark":
-                self.reader.watermark = msgspec.msgpack.decode(
-                    value, type=type(self.reader.watermark)
-                )
+            if key == "watermark":
+                self.reader.watermark = msgspec.msgpack.decode(value, type=Watermark)
 
     def incomparable(self) -> dict[str, tuple[int, str, str]]:
         """Route -> (events, principals' id space, the route's id space) that cannot be compared."""

@@ -14,10 +14,11 @@ from evidence.store import EmbeddedStore
 from intake.ownership import Tables
 from streams.capture import StoreCapture
 from streams.clock import Clock
+from streams.decider import Step
 from streams.hints import Hint, hints
 from streams.lines import Frame
 from streams.merge import merge
-from streams.pipeline import Pipeline, Step
+from streams.pipeline import Pipeline
 from streams.results import write_results
 from streams.settings import Settings
 from streams.sources import read_frames

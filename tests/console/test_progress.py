@@ -4,8 +4,8 @@ import pytest
 
 from console.progress import Progress, _total_bytes
 from intake.frames import Batch
+from streams.decider import Step
 from streams.lines import Frame
-from streams.pipeline import Step
 
 FRAME = Frame("s", "a.log", 0, b"one\ntwo\n")
 STEP = Step(Batch("s", lines=2), [], [], [])

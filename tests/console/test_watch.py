@@ -6,8 +6,8 @@ from console.watch import Watcher
 from evidence.store import EmbeddedStore
 from intake.frames import Batch
 from records.incident import Guard
+from streams.decider import Step
 from streams.lines import Frame
-from streams.pipeline import Step
 from tests._events import NOON_MS, action, finding, incident, receipt
 
 FRAME = Frame("a1b2", "access[1].log", 0, b"line\n")

@@ -12,9 +12,9 @@ from responders.capture_evidence import CaptureEvidence
 from streams import live as live_module
 from streams.capture import StoreCapture
 from streams.clock import HandClock, SystemClock
+from streams.decider import Step
 from streams.example import paced
 from streams.live import LOOKBACK_MS, PRUNE_S, Busy, Live, Outbox, lock
-from streams.pipeline import Step
 from streams.sources import read_frames
 from tests import _attack
 from tests._respond import Scripted

@@ -1,0 +1,134 @@
+"""The one place where it is decided: what was judged comes in, incidents and actions go out, kept.
+
+It wires store, population, desk and outbox for both shells: the embedded pipeline gives it each
+frame as it was read, the Kafka worker what came of many frames on many machines. No judgement here.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from evidence.store import EmbeddedStore
+from incidents.denials import Denials
+from incidents.fold import Desk
+from incidents.mistakes import Withdrawal
+from incidents.population import Population
+from intake.frames import Batch
+from records.finding import Finding
+from records.incident import Action, Incident
+from streams.settings import Settings
+from streams.tally import Tally
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What one frame came to."""
+
+    batch: Batch
+    findings: list[Finding]
+    incidents: list[Incident]
+    actions: list[Action]
+
+
+class Performer(Protocol):
+    """Takes decisions further: the live service's outbox. `scan` has none."""
+
+    def intend(self, actions: list[Action], now_ms: int) -> None:
+        """Make the intents durable in the open transaction."""
+        ...
+
+    def withdraw(self, withdrawn: list[Withdrawal], now_ms: int) -> None:
+        """Have actions that were a mistake undone, wherever they stand."""
+        ...
+
+    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
+        """Enter what incidents took in since their capture."""
+        ...
+
+
+class Decider:
+    """Incidents and policy over one store. MUST be driven inside `store.transaction()`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: EmbeddedStore,
+        *,
+        performer: Performer | None = None,
+        event_time: bool = False,
+        resumable: bool = False,
+    ) -> None:
+        """As `Pipeline`."""
+        self.store = store
+        self.population = Population(tracking=resumable)
+        self.denials = Denials()
+        self.desk = Desk(
+            store,
+            self.population,
+            settings.respond,
+            settings.intake.trusted_proxies,
+            event_time=event_time,
+        )
+        self.tally = Tally()
+        self._performer = performer
+
+    def note(self, batch: Batch, gaps: Sequence[tuple[int, str]] = ()) -> None:
+        """Keep what a batch brought. `gaps`: (offset, in words) of bytes that never came."""
+        store = self.store
+        if batch.rejects:
+            store.add_rejects(batch.rejects)
+        if batch.raw:
+            store.add_lines(batch.raw)
+        if batch.exposures:
+            store.add_exposures(batch.exposures)
+        self.desk.surroundings.note(batch, gaps)
+        if self._performer is not None:
+            self.denials.note(batch.events)
+        if batch.own:
+            self.population.observe(batch.own, batch.events[0].time_ms)
+
+    def decide(
+        self,
+        batch: Batch,
+        findings: list[Finding],
+        now_ms: int,
+        history_from_ms: int,
+        watermark_ms: int,
+    ) -> Step:
+        """Fold a batch that was noted, with the findings; `Desk.fold` says what the times are."""
+        store = self.store
+        if findings:
+            findings = store.put_findings(findings)
+            self.tally.found(findings)
+        folded = self.desk.fold(findings, batch.exposures, now_ms, history_from_ms, watermark_ms)
+        if folded.incidents:
+            store.put_incidents(folded.incidents)
+        for action in folded.actions:
+            store.log.append_intent(action)
+        step = Step(batch, findings, folded.incidents, folded.actions)
+        if (performer := self._performer) is not None:
+            performer.intend(folded.actions, now_ms)
+            performer.withdraw(folded.withdrawn, now_ms)
+            performer.keep(folded.grown, step, now_ms)
+        return step
+
+    def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:
+        """(space, key, value) of what changed since the last call; an empty value: it left."""
+        for space, state in (
+            ("population", self.population),
+            ("incidents", self.desk),
+            ("denials", self.denials),
+        ):
+            for key, value in state.take_dirty():
+                yield space, key, value
+        yield "runner", "tally", msgspec.msgpack.encode(self.tally)
+
+    def restore(self) -> None:
+        """Take up where the last checkpoint left off."""
+        store = self.store
+        self.population.load(store.load_state("population"))
+        self.desk.load(store.load_state("incidents"))
+        self.denials.load(store.load_state("denials"))
+        for key, value in store.load_state("runner"):
+            if key == "tally":
+                self.tally = msgspec.msgpack.decode(value, type=Tally)
