@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -19,9 +19,14 @@ from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
 from responders._base import Fault
 from streams.hints import hints
+from streams.kafka.settings import Kafka
+from streams.kafka.topics import Topics, misfits, plans
 from streams.settings import Settings
 from streams.tables import read_tables
 from streams.tally import Tally
+
+if TYPE_CHECKING:
+    from streams.kafka.reach import Reach, Trouble
 
 _LOW_DISK_BYTES = 1 << 30
 
@@ -42,6 +47,7 @@ async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -
         *_data_dir(settings.data_dir),
         *_log(settings.data_dir),
         await _gateway(settings, environ, now_ms),
+        *await _kafka(settings, environ),
         *_not_yet(settings),
     ]
 
@@ -129,9 +135,83 @@ async def _gateway(settings: Settings, environ: Mapping[str, str], now_ms: int) 
     return Result("gateway", state, answer.detail)
 
 
+async def _kafka(settings: Settings, environ: Mapping[str, str]) -> list[Result]:
+    kafka = settings.kafka
+    if kafka is None:
+        return []
+    # Here, not above: nobody without Kafka waits for its client to load.
+    from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
+
+    names = [plan.name for plan in plans(Topics(kafka.prefix), 1, 1)]
+    try:
+        found = await reach(kafka, environ, names)
+    except ValueError as error:
+        says, _, todo = str(error).partition(": ")
+        return [Result("kafka", "wrong", says, todo)]
+    return [_hindered(found)] if isinstance(found, Trouble) else list(kafka_results(kafka, found))
+
+
+def kafka_results(kafka: Kafka, found: "Reach") -> Iterator[Result]:
+    """What one look at the brokers means for this configuration."""
+    clear = kafka.sasl is not None and kafka.sasl.mechanism == "PLAIN" and kafka.tls is None
+    who = f", as {kafka.sasl.username}" if kafka.sasl else ""
+    over = ", over TLS" if kafka.tls else ", the password in the clear" if clear else ""
+    yield Result(
+        "kafka",
+        "note" if clear else "ok",
+        f"{many(len(found.brokers), 'broker')} up, Kafka {found.release} or newer{who}{over}",
+        "add kafka.tls, or use SCRAM-SHA-512" if clear else "",
+    )
+    yield from map(_hindered, found.silent)
+    topics = Topics(kafka.prefix)
+    yield from _topics(kafka, topics, found)
+    yield _permission(kafka, topics, found)
+
+
+def _hindered(trouble: "Trouble") -> Result:
+    return Result(
+        "kafka",
+        "unreachable" if trouble.kind == "unreachable" else "wrong",
+        trouble.says,
+        trouble.do,
+    )
+
+
+def _topics(kafka: Kafka, topics: Topics, found: "Reach") -> Iterator[Result]:
+    counts = {name: topic.partitions for name, topic in found.topics.items() if topic.partitions}
+    for problem in misfits(kafka, topics, counts):
+        says, _, todo = problem.partition(": ")
+        yield Result("kafka topics", "wrong", says, todo)
+    for name, topic in found.topics.items():
+        if topic.leaderless:
+            says = f"{many(topic.leaderless, 'partition')} of {name} without a leader"
+            yield Result("kafka topics", "unreachable", says, "start the brokers that are down")
+    missing = [name for name in found.topics if name not in counts]
+    if missing:
+        says = f"{many(len(missing), 'topic')} not there yet: {', '.join(missing)}"
+        yield Result("kafka topics", "note", says, "the first worker creates them")
+    if counts:
+        rows = f"{many(len(counts), 'topic')}, {many(sum(counts.values()), 'partition')}"
+        yield Result("kafka topics", "ok", rows)
+
+
+def _permission(kafka: Kafka, topics: Topics, found: "Reach") -> Result:
+    """Workers read and write every topic, but for access.raw, which shippers write."""
+    denied = list(found.denied)
+    for name, topic in found.topics.items():
+        lacks = [] if topic.may_read else ["Read"]
+        lacks += [] if topic.may_write or name == topics.raw else ["Write"]
+        denied += [f"{' and '.join(lacks)} on topic {name}"] if lacks else []
+    if not denied:
+        says = "may read and write the topics, and use the group and transactions"
+        return Result("kafka permission", "ok", says)
+    user = f"user {kafka.sasl.username}" if kafka.sasl else "this client"
+    return Result(
+        "kafka permission", "wrong", f"{user} lacks {'; '.join(denied)}", "allow it at the brokers"
+    )
+
+
 def _not_yet(settings: Settings) -> Iterator[Result]:
-    for name in ("kafka", "elasticsearch"):
-        if getattr(settings, name) is not None:
-            yield Result(
-                name, "note", "configured, and not used by this version: it runs embedded only"
-            )
+    if settings.elasticsearch is not None:
+        says = "configured, and not used by this version: nothing is indexed there"
+        yield Result("elasticsearch", "note", says)

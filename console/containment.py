@@ -65,8 +65,7 @@ class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     target: str
     state: str
-    """The last receipt's; asked while a person's approval is waited for; before any receipt
-    decided, asked or refused, as the guards had it."""
+    """The last receipt's; before any decided, asked or refused, as the guards had it."""
     mode: str
     guard: str
     until: str
@@ -265,7 +264,6 @@ async def rows(
             continue
         receipts = list(store.log.receipts(action.id))
         row = waiting.get(action.id)
-        state = receipts[-1].state if receipts else _DECIDED[action.guard.verdict]
         known = "unknown"
         if listed is not None:
             known = "blocked" if action.target in listed else "not blocked"
@@ -273,7 +271,7 @@ async def rows(
             BlockRow(
                 action=action.id,
                 target=action.target,
-                state="asked" if action.id in asked else state,
+                state=receipts[-1].state if receipts else _DECIDED[action.guard.verdict],
                 mode=action.mode,
                 guard=action.guard.verdict,
                 until=iso(action.until_ms),

@@ -34,7 +34,7 @@ def command(
 ) -> None:
     """List every block that was decided, held against what the gateway lists now.
 
-    One that waits for approval is `asked`: `breachline block --approve ACTION` or `--reject`.
+    One that waits for approval is decided by `breachline block --approve ACTION` or `--reject`.
     """
     settings = settings_of(config, data_dir)
     with opened(settings, from_dir) as store:
@@ -48,9 +48,10 @@ def command(
     given = (("--config", config), ("--data-dir", data_dir))
     where = "".join(f" {option} {path_text(path)}" for option, path in given if path)
     for row in found:
+        state = "waits for approval" if row.waits else row.state
         until = f"until {row.until[:19].replace('T', ' ')} UTC"
         click.echo(
-            plain(f"{row.target}  {row.state} ({row.mode})  gateway now: {row.gateway}  {until}")
+            plain(f"{row.target}  {state} ({row.mode})  gateway now: {row.gateway}  {until}")
         )
         click.echo(plain(f"    {row.reason}"))
         if row.waits:

@@ -1,8 +1,13 @@
 import asyncio
+import socket
 
+import msgspec
 import pytest
 
-from console.checkup import examine
+from console.checkup import Result, examine, kafka_results
+from streams.kafka.reach import Reach, Topic, Trouble
+from streams.kafka.settings import Kafka
+from streams.kafka.topics import Topics, plans
 from streams.settings import Settings
 from tests._gateway import TOKEN, Gateway
 
@@ -115,5 +120,136 @@ def test_a_gateway_that_is_down_or_missing(look):
 
 
 def test_what_this_version_does_not_use_is_said(look):
-    found = look(kafka={"brokers": ["127.0.0.1:9092"]})
-    assert found["kafka"][0] == "note"
+    found = look(elasticsearch={"hosts": ["http://127.0.0.1:9200"]})
+    assert found["elasticsearch"][0] == "note"
+
+
+def test_a_kafka_that_is_down(look):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    assert look(kafka={"brokers": [address]})["kafka"] == (
+        "unreachable",
+        f"Kafka at {address}: nothing listens there",
+        "is it running, and is kafka.brokers right?",
+    )
+
+
+def test_a_kafka_without_its_password(look):
+    sasl = {"username": "breachline", "password_env": "KAFKA_PASSWORD"}
+    assert look(kafka={"brokers": ["127.0.0.1:1"], "sasl": sasl})["kafka"] == (
+        "wrong",
+        "the password of Kafka user breachline is missing",
+        "set $KAFKA_PASSWORD and start again",
+    )
+
+
+KAFKA = Kafka(brokers=["192.0.2.1:9092"])
+NAMES = [plan.name for plan in plans(Topics(KAFKA.prefix), 1, 1)]
+READY = {plan.name: Topic(plan.partitions) for plan in plans(Topics(KAFKA.prefix), 4, 6)}
+LOOK = Reach(("192.0.2.1:9092",), "4.1", READY, True, (), ())
+RIGHTS = "may read and write the topics, and use the group and transactions"
+UP = Result("kafka", "ok", "1 broker up, Kafka 4.1 or newer")
+ALL = Result("kafka topics", "ok", "12 topics, 28 partitions")
+MAY = Result("kafka permission", "ok", RIGHTS)
+SASL = {"username": "breachline", "password_env": "P"}
+DOWN = Trouble("unreachable", "Kafka at 192.0.2.2:9092: nothing listens there", "start it")
+LOOKS = [
+    ("all is well", {}, {}, {}, [UP, ALL, MAY]),
+    (
+        "nothing is there yet",
+        {},
+        {"topics": dict.fromkeys(NAMES, Topic(0))},
+        {},
+        [
+            UP,
+            Result(
+                "kafka topics", "note", f"12 topics not there yet: {', '.join(NAMES)}",
+                "the first worker creates them",
+            ),
+            MAY,
+        ],
+    ),
+    (
+        "signals of another size",
+        {},
+        {},
+        {"breachline.signals": Topic(8)},
+        [
+            UP,
+            Result(
+                "kafka topics", "wrong",
+                "topic breachline.signals has 8 partitions and must have 4, "
+                "which is kafka.partitions",
+                "set that to 8, or begin a new deployment with another kafka.prefix",
+            ),
+            Result("kafka topics", "ok", "12 topics, 32 partitions"),
+            MAY,
+        ],
+    ),
+    (
+        "no leader",
+        {},
+        {},
+        {"breachline.access.raw": Topic(6, leaderless=2)},
+        [
+            UP,
+            Result(
+                "kafka topics", "unreachable",
+                "2 partitions of breachline.access.raw without a leader",
+                "start the brokers that are down",
+            ),
+            ALL,
+            MAY,
+        ],
+    ),
+    (
+        "not allowed",
+        {"sasl": SASL, "tls": {}},
+        {"denied": ("Read on group breachline",)},
+        {
+            "breachline.access.raw": Topic(6, may_write=False),
+            "breachline.ledger": Topic(1, may_read=False, may_write=False),
+            "breachline.findings": Topic(1, may_write=False),
+        },
+        [
+            Result("kafka", "ok", "1 broker up, Kafka 4.1 or newer, as breachline, over TLS"),
+            ALL,
+            Result(
+                "kafka permission", "wrong",
+                "user breachline lacks Read on group breachline; "
+                "Write on topic breachline.findings; "
+                "Read and Write on topic breachline.ledger",
+                "allow it at the brokers",
+            ),
+        ],
+    ),
+    (
+        "a password in the clear",
+        {"sasl": SASL | {"mechanism": "PLAIN"}},
+        {},
+        {},
+        [
+            Result(
+                "kafka", "note",
+                "1 broker up, Kafka 4.1 or newer, as breachline, the password in the clear",
+                "add kafka.tls, or use SCRAM-SHA-512",
+            ),
+            ALL,
+            MAY,
+        ],
+    ),
+    (
+        "one of two is down",
+        {},
+        {"silent": (DOWN,)},
+        {},
+        [UP, Result("kafka", "unreachable", DOWN.says, DOWN.do), ALL, MAY],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "configured", "seen", "topics", "expected"), LOOKS)
+def test_a_kafka_that_answers(name, configured, seen, topics, expected):
+    kafka = Kafka.model_validate({"brokers": KAFKA.brokers} | configured)
+    look = msgspec.structs.replace(LOOK, **{"topics": READY | topics} | seen)
+    assert list(kafka_results(kafka, look)) == expected, name

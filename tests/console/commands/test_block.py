@@ -91,7 +91,9 @@ def test_what_waits_is_listed_with_the_command_that_approves_it(cli, gateway, as
     said = cli("blocks", "--pending")
     assert said.code == 0
     first, why, how = said.out.splitlines()
-    assert first.startswith("203.0.113.7  asked (enforce)  gateway now: not blocked  until 20")
+    assert first.startswith(
+        "203.0.113.7  waits for approval (enforce)  gateway now: not blocked  until 20"
+    )
     assert (why, how) == ("    would block", "    breachline block --approve act-1   (or --reject)")
 
 
