@@ -146,7 +146,7 @@ async def _kafka(settings: Settings, environ: Mapping[str, str]) -> list[Result]
     try:
         found = await reach(kafka, environ, names)
     except ValueError as error:
-        says, _, todo = str(error).partition(": ")
+        says, _, todo = str(error).rpartition(": ")
         return [Result("kafka", "wrong", says, todo)]
     return [_hindered(found)] if isinstance(found, Trouble) else list(kafka_results(kafka, found))
 

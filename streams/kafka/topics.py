@@ -4,10 +4,12 @@ In: settings and an environment. Out: partition counts by topic. It creates what
 lets state.intake grow with access.raw; it must never delete, shrink or reconfigure a topic.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from streams.kafka.client import MAX_RECORD_BYTES
+from streams.kafka.client import MAX_RECORD_BYTES, connection
+from streams.kafka.settings import Kafka
 
 STAGES: Final = ("intake", "detect", "decide")
 
@@ -73,3 +75,143 @@ def plans(topics: Topics, partitions: int, raw: int) -> Iterator[Plan]:
     always = {"max.message.bytes": f"{MAX_RECORD_BYTES}", "unclean.leader.election.enable": "false"}
     for name, count, configs in table:
         yield Plan(name, count, {"cleanup.policy": "delete"} | always | configs)
+
+
+def copies(kafka: Kafka, brokers: int) -> int:
+    """How many replicas a new topic gets, when so many brokers are up.
+
+    Those that are configured count as well: a cluster that is still starting must not leave
+    topics behind that have one copy for ever.
+    """
+    return kafka.replication_factor or min(3, max(brokers, len(set(kafka.brokers))))
+
+
+def misfits(kafka: Kafka, topics: Topics, counts: Mapping[str, int]) -> list[str]:
+    """What is wrong with the partition counts of the topics that are there, and what to do."""
+    raw = counts.get(topics.raw, kafka.partitions)
+    anew = "or begin a new deployment with another kafka.prefix"
+    found = []
+    for plan in plans(topics, kafka.partitions, raw):
+        here = counts.get(plan.name, plan.partitions)
+        what = f"topic {plan.name} has {here} partitions and must have {plan.partitions}"
+        if here == plan.partitions:
+            continue
+        if plan.name == topics.signals:
+            found.append(f"{what}, which is kafka.partitions: set that to {here}, {anew}")
+        elif plan.name == topics.state("detect"):
+            found.append(f"{what}, as kafka.partitions says and {topics.signals} has: {anew[3:]}")
+        elif plan.name == topics.state("intake"):
+            if here > raw:  # fewer is mended by `ensure`
+                found.append(f"{what}, as {topics.raw} has: give that {here} again, {anew}")
+        else:
+            found.append(f"{what}: make it anew with that many, {anew}")
+    return found
+
+
+async def ensure(kafka: Kafka, topics: Topics, env: Mapping[str, str]) -> dict[str, int]:
+    """Create the topics that are missing and check the others; partition counts by name.
+
+    Any number of workers may call it at once. state.intake follows access.raw, which somebody else
+    may have made, or enlarged.
+
+    Raises:
+        ValueError: a topic that is there, or is to be made, does not fit, or settings do not.
+        PermissionError: the brokers refuse this user, or a step.
+        ConnectionError: no broker can be reached, or topics do not become ready; try again later.
+    """
+    # Here, not above: most commands know topics by name only.
+    from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
+
+    waits_for = ""
+    for _ in range(_LOOKS):
+        found = await reach(kafka, env, [plan.name for plan in plans(topics, 1, 1)])
+        if isinstance(found, Trouble):
+            raise found.error()
+        counts = {name: here.partitions for name, here in found.topics.items() if here.partitions}
+        if problems := misfits(kafka, topics, counts):
+            raise ValueError("; ".join(problems))
+        raw = counts.get(topics.raw)
+        wanted = list(plans(topics, kafka.partitions, raw or kafka.partitions))
+        missing = [plan for plan in wanted if plan.name not in counts]
+        small = [
+            plan for plan in wanted if counts.get(plan.name, plan.partitions) < plan.partitions
+        ]
+        if missing or small:
+            # Alone, since the journal's count depends on it and somebody else may be faster.
+            first = missing if raw else missing[:1]
+            waits_for = await _make(kafka, env, first, small, copies(kafka, len(found.brokers)))
+        else:
+            leaderless = [name for name, here in found.topics.items() if here.leaderless]
+            if not leaderless:
+                return counts
+            waits_for = f"no broker leads all partitions of {', '.join(leaderless)}"
+        await asyncio.sleep(_PAUSE_S)
+    seconds = round(_LOOKS * _PAUSE_S)
+    waits_for = waits_for or "the new topics do not show"
+    raise ConnectionError(f"creating Kafka's topics: {waits_for} after {seconds} s: try again")
+
+
+async def _make(
+    kafka: Kafka, env: Mapping[str, str], missing: list[Plan], small: list[Plan], replicas: int
+) -> str:
+    """Ask for new topics and more partitions. Gives what has to be waited for, "" if nothing.
+
+    Raises:
+        ValueError, PermissionError: as `ensure`.
+    """
+    from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic  # noqa: PLC0415
+    from aiokafka.errors import InvalidPartitionsError, KafkaError  # noqa: PLC0415
+
+    in_sync = {"min.insync.replicas": "2" if replicas >= 3 else "1"}
+    new = [
+        NewTopic(plan.name, plan.partitions, replicas, topic_configs={**plan.configs, **in_sync})
+        for plan in missing
+    ]
+    waits_for = ""
+    admin = AIOKafkaAdminClient(**connection(kafka, env))
+    try:
+        await admin.start()
+        answer = await admin.create_topics(new) if new else None
+        for name, code, *words in answer.topic_errors if answer else ():
+            waits_for = _judged(f"creating topic {name}", code, words) or waits_for
+        for plan in small:
+            what = f"enlarging topic {plan.name} to {plan.partitions} partitions"
+            try:
+                await admin.create_partitions({plan.name: NewPartitions(plan.partitions)})
+            except InvalidPartitionsError:
+                pass  # another worker was faster
+            except KafkaError as error:
+                waits_for = _judged(what, getattr(error, "errno", -1), [str(error)])
+    except (KafkaError, TimeoutError) as error:
+        waits_for = f"{type(error).__name__}"
+    finally:
+        await admin.close()
+    return waits_for
+
+
+def _judged(what: str, code: int, words: list[Any]) -> str:
+    """What one of the broker's answers means: "" for done, or a passing cause.
+
+    Raises:
+        ValueError, PermissionError: waiting would not help.
+    """
+    from aiokafka import errors  # noqa: PLC0415
+
+    if code in {errors.NoError.errno, errors.TopicAlreadyExistsError.errno}:
+        return ""
+    said = next((word for word in words if word), errors.for_code(code).__name__)
+    if code in {
+        errors.TopicAuthorizationFailedError.errno,
+        errors.ClusterAuthorizationFailedError.errno,
+    }:
+        todo = "allow this user Create, Describe and Alter on topics with the prefix, or do it"
+        raise PermissionError(f"{what}: {said}: {todo}")
+    passing = {
+        # fewer brokers are up than the topic is to have copies
+        errors.InvalidReplicationFactorError.errno,
+        errors.NotControllerError.errno,
+        errors.RequestTimedOutError.errno,
+    }
+    if code in passing or errors.for_code(code).retriable:
+        return f"{what}: {said}"
+    raise ValueError(f"{what}: {said}")
