@@ -20,7 +20,7 @@ FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 pyt
 	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
 	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
 
-.PHONY: help setup dev run check test bench lock clean
+.PHONY: help setup dev run check test bench lock up down clean
 
 help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -81,6 +81,12 @@ lock: ## resolve requirements*.in into the lock files, with hashes
 	PATH="$$tmp/bin:$$PATH"; \
 	$(UV_COMPILE) -o requirements.lock requirements.in; \
 	$(UV_COMPILE) -o requirements-dev.lock requirements-dev.in
+
+up: ## start everything in containers: make up LOG=access.log (Docker or Podman with compose)
+	@deploy/up.sh up "$${LOG:-}"
+
+down: ## stop the containers; their volumes stay
+	@deploy/up.sh down
 
 clean: ## remove what make built; never data (var/)
 	@rm -rf $(VENV) build dist breachline.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
