@@ -31,8 +31,11 @@ def test_a_shipper_is_well_while_it_is_connected():
         port = server.getsockname()[1]
         words = [f"{DEPLOY}/connected.sh", str(port)]
         assert subprocess.run(words, check=False).returncode != 0
-        with socket.create_connection(("127.0.0.1", port)):
+        with socket.create_connection(("127.0.0.1", port)) as shipper:
             assert subprocess.run(words, check=False).returncode == 0
+            server.accept()[0].close()
+            assert shipper.recv(1) == b"", "the broker hung up"
+            assert subprocess.run(words, check=False).returncode != 0
 
 
 ENGINE = '#!/bin/bash\n[[ $* == "compose version" ]] || printf "%s\\n" "$*" >>"$CALLS"\n'
