@@ -215,7 +215,10 @@ def _refusal(kafka: Kafka, error: Exception) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         why = f"its certificate is not trusted ({error.verify_message.rstrip('.')})"
         return why, "set kafka.tls.ca_file to the authority that signed it, and call it by its name"
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        why = f"it refuses our TLS ({(error.reason or '').lower().replace('_', ' ')})"
+        return why, "set kafka.tls.cert_file to a certificate that it trusts"
+    if kafka.tls and isinstance(error, ssl.SSLError | ConnectionResetError):
         return "no TLS there", "remove kafka.tls, or name the port that speaks TLS"
     if isinstance(error, errors.SaslAuthenticationFailed | errors.AuthenticationFailedError):
         place = (sasl.password_file or f"${sasl.password_env}") if sasl else ""
@@ -227,9 +230,11 @@ def _refusal(kafka: Kafka, error: Exception) -> tuple[str, str]:
     if isinstance(error, errors.IllegalSaslStateError):
         return "it asks for no password", "remove kafka.sasl, or name the port that asks for one"
     if isinstance(error, errors.KafkaConnectionError | EOFError | ConnectionResetError):
-        lacks = [name for name, block in (("tls", kafka.tls), ("sasl", sasl)) if block is None]
-        todo = f"add kafka.{' or kafka.'.join(lacks)}" if lacks else "see the broker's log"
-        return "it hangs up on us", f"{todo}, or name another of its ports"
+        lacks = [] if kafka.tls else ["kafka.tls"]
+        lacks += [] if sasl else ["kafka.sasl"]
+        lacks += ["kafka.tls.cert_file"] if kafka.tls and not kafka.tls.cert_file else []
+        add = f"add {' or '.join(lacks)}" if lacks else "see the broker's log"
+        return "it hangs up on us", f"{add}, or name another of its ports"
     if isinstance(error, NotImplementedError | errors.IncompatibleBrokerVersion):
         return "it is older than Kafka 2.3", "use a newer broker"
     return "", ""

@@ -55,6 +55,8 @@ class Tls(Settings):
 class Kafka(Settings):
     """`kafka:` where the deployment's topics are, and how the workers share them."""
 
+    model_config = _HIDDEN
+
     brokers: list[HostPort] = Field(
         min_length=1, description="some of the brokers, host:port; they name the others"
     )
