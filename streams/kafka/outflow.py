@@ -1,0 +1,326 @@
+"""Frames in, acknowledged frames on one topic out: the half of `ship` that faces the brokers.
+
+It MUST NOT let a frame of a source reach the topic before those that precede it, nor hold more than
+its window unacknowledged: brokers that are away stop whoever puts, not the memory.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from streams.clock import Clock
+from streams.kafka.client import MAX_RECORD_BYTES, connection
+from streams.kafka.reach import Trouble, reach
+from streams.kafka.settings import Kafka
+from streams.kafka.topics import Topics, ensure
+from streams.lines import FAULT_HEAD_BYTES, Fault, Frame
+
+FRAME_BYTES: Final = 256 << 10
+WINDOW_BYTES: Final = 32 << 20
+BATCH_BYTES: Final = 1_000_000
+"""Uncompressed, so that a batch is below a broker's default limit of 1 MiB whatever it holds."""
+LINGER_MS: Final = 50
+TICK_S: Final = 0.1
+_RETRY_S: Final = 0.5
+_OPEN_S: Final = 40.0
+"""New topics may take 30 s to show."""
+_CALL_S: Final = 5.0
+_SILENT_S: Final = 5.0
+"""Without an acknowledgement for so long, the brokers count as away."""
+
+
+class Unanswered(Exception):
+    """The brokers did not acknowledge in the time that there was."""
+
+
+def message(frame: Frame) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Value and headers of a frame on access.raw."""
+    headers = [
+        ("source", frame.source.encode()),
+        ("name", frame.name.encode("utf-8", "surrogateescape")),
+        ("offset", b"%d" % frame.offset),
+    ]
+    if frame.faults:
+        faults = [[f.offset, f.reason, f.sha256, f.head] for f in frame.faults]
+        headers.append(("faults", msgspec.msgpack.encode(faults)))
+    return frame.data, headers
+
+
+def without(frame: Frame) -> Frame:
+    """The same stretch of a source as faults: lines that no broker takes."""
+    faults, at = [], frame.offset
+    for line in frame.data.splitlines(keepends=True):
+        body = line.removesuffix(b"\n")
+        digest = hashlib.sha256(body).hexdigest()
+        faults.append(Fault(at, "too_long", digest, body[:FAULT_HEAD_BYTES], len(line)))
+        at += len(line)
+    return Frame(frame.source, frame.name, frame.offset, b"", tuple(faults))
+
+
+class Producer(Protocol):
+    """What we use of aiokafka's idempotent producer."""
+
+    async def start(self) -> None:
+        """Connects."""
+
+    async def stop(self) -> None:
+        """Sends what it has, and disconnects."""
+
+    async def send(
+        self,
+        topic: str,
+        value: Any | None = None,
+        key: Any | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> asyncio.Future[Any]:
+        """Takes a record; the future is of its acknowledgement."""
+        ...
+
+
+def producers(kafka: Kafka, env: Mapping[str, str]) -> Callable[[], Producer]:
+    """Makes producers for access.raw of a deployment.
+
+    Raises:
+        ValueError: the password or a file of `tls` is not where the configuration says.
+    """
+    # Its words are for its authors: what is the matter is said by `reach` and `Outflow`.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    connection(kafka, env)
+    return lambda: _Producer(kafka, env)
+
+
+class _Producer(AIOKafkaProducer):  # type: ignore[misc]
+    """Starts if the topic is there or can be made, and says what is wrong if not."""
+
+    def __init__(self, kafka: Kafka, env: Mapping[str, str]) -> None:
+        self._kafka = kafka
+        self._env = env
+        super().__init__(
+            **connection(kafka, env),
+            acks="all",
+            enable_idempotence=True,
+            compression_type="zstd",
+            linger_ms=LINGER_MS,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
+        )
+
+    async def start(self) -> None:
+        topics = Topics(self._kafka.prefix)
+        try:
+            found = await reach(self._kafka, self._env, [topics.raw])
+            if isinstance(found, Trouble):
+                raise found.error()
+            if not found.topics[topics.raw].partitions:
+                await ensure(self._kafka, topics, self._env)
+        except ValueError as error:
+            raise ConnectionError(str(error)) from None
+        await super().start()
+
+
+class Outflow:
+    """Frames to one topic, in order; told of each as it is acknowledged, in the same order.
+
+    A producer that fails is thrown away, and what it had not acknowledged goes to the next one.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Producer],
+        topic: str,
+        clock: Clock,
+        *,
+        acknowledged: Callable[[Frame], None],
+        say: Callable[[str], None],
+        patience_s: float | None = None,
+        window_bytes: int = WINDOW_BYTES,
+    ) -> None:
+        """`patience_s`: give up after so long without an acknowledgement; None is never."""
+        self._connect = connect
+        self._topic = topic
+        self._clock = clock
+        self._acknowledged = acknowledged
+        self._say = say
+        self._patience_s = patience_s
+        self._window_bytes = window_bytes
+        self._end_s: float | None = None
+        self._opening: asyncio.Timeout | None = None
+        self._producer: Producer | None = None
+        self._waiting: deque[Frame] = deque()
+        self._flying: deque[tuple[Frame, asyncio.Future[Any]]] = deque()
+        self._bytes = 0
+        self._proven: set[str] = set()
+        """Sources of which this producer has had a frame acknowledged."""
+        self._alive_s = clock.monotonic_s()
+        self._away = ""
+
+    @property
+    def bytes_held(self) -> int:
+        """Not yet acknowledged."""
+        return self._bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was acknowledged."""
+        return not (self._waiting or self._flying)
+
+    def end_in(self, seconds: float) -> None:
+        """After that, nothing is waited for any more."""
+        self._end_s = self._clock.monotonic_s() + seconds
+        if self._opening is not None:
+            self._opening.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async def put(self, frame: Frame) -> None:
+        """Takes a frame; returns when there is room for another.
+
+        Raises:
+            Unanswered: there was none in the time that there is.
+        """
+        self._waiting.append(frame)
+        self._bytes += len(frame.data)
+        await self.tick(0)
+        while self._bytes >= self._window_bytes:
+            await self.tick(TICK_S)
+
+    async def drain(self) -> None:
+        """Until everything is acknowledged.
+
+        Raises:
+            Unanswered: it was not in the time that there is.
+        """
+        while not self.is_empty:
+            await self.tick(TICK_S)
+
+    async def tick(self, seconds: float) -> None:
+        """Moves on what can move now, then waits for the next acknowledgement, not longer."""
+        await self._step()
+        self._look_at_clock()
+        if seconds and self._flying:
+            await asyncio.wait([self._flying[0][1]], timeout=seconds)
+            self._settle_or_leave()
+        else:
+            await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        """Lets the producer go; what it has not sent by then is for the next run."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(_CALL_S if self.is_empty else TICK_S):
+                await producer.stop()
+        except (TimeoutError, KafkaError, OSError):
+            return
+
+    async def _step(self) -> None:
+        try:
+            producer = self._producer or await self._open()
+            self._settle()
+            while self._waiting and self._may_fly(self._waiting[0]):
+                future = await self._send(producer, self._waiting[0])
+                self._flying.append((self._waiting.popleft(), future))
+        except TimeoutError:
+            return  # nothing was taken; the silence is told of, if it lasts
+        except (KafkaError, OSError) as error:
+            await self._lose(error)
+
+    async def _open(self) -> Producer:
+        self._producer = producer = self._connect()
+        try:
+            async with asyncio.timeout(_OPEN_S) as self._opening:
+                await producer.start()
+        except TimeoutError:
+            raise ConnectionError("no answer") from None
+        finally:
+            self._opening = None
+        return producer
+
+    def _may_fly(self, frame: Frame) -> bool:
+        if not self._flying:
+            return True
+        return not (self._goes_alone(frame) or self._goes_alone(self._flying[-1][0]))
+
+    def _goes_alone(self, frame: Frame) -> bool:
+        # A partition that has never met a producer takes any number of it as the first: if the
+        # first batch were refused, the second would get in, and the first come after it. And what
+        # a broker may find too large must not have others behind it.
+        return frame.source not in self._proven or len(frame.data) > FRAME_BYTES
+
+    async def _send(self, producer: Producer, frame: Frame) -> asyncio.Future[Any]:
+        value, headers = message(frame)
+        async with asyncio.timeout(_CALL_S):
+            return await producer.send(self._topic, value, frame.source.encode(), headers=headers)
+
+    def _settle(self) -> None:
+        while self._flying and self._flying[0][1].done():
+            frame, future = self._flying[0]
+            try:
+                future.result()
+            except MessageSizeTooLargeError:
+                if len(frame.data) <= FRAME_BYTES:
+                    raise
+                self._flying.popleft()
+                self._bytes -= len(frame.data)
+                self._waiting.appendleft(without(frame))
+                continue
+            except asyncio.CancelledError:
+                raise KafkaError("the producer was closed") from None
+            self._flying.popleft()
+            self._bytes -= len(frame.data)
+            self._proven.add(frame.source)
+            self._alive_s = self._clock.monotonic_s()
+            if self._away:
+                self._away = ""
+                self._say("Kafka answers again.")
+            self._acknowledged(frame)
+
+    def _settle_or_leave(self) -> None:
+        try:
+            self._settle()
+        except KafkaError:
+            return  # the next step meets it again, and may wait
+
+    async def _lose(self, error: Exception) -> None:
+        self._gone(str(error) or type(error).__name__)
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self._waiting.extendleft(frame for frame, _ in reversed(self._flying))
+            for _, future in self._flying:
+                future.cancel()
+                # Taken note of, or Python complains of an exception that nobody looked at.
+                _ = future.done() and not future.cancelled() and future.exception()
+            self._flying.clear()
+            self._proven.clear()
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await producer.stop()
+            except (TimeoutError, KafkaError, OSError):
+                pass
+        await asyncio.sleep(_RETRY_S)
+
+    def _look_at_clock(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self.is_empty:
+            self._alive_s = now_s
+            return
+        quiet_s = now_s - self._alive_s
+        if quiet_s >= _SILENT_S:
+            self._gone(f"no answer for {_SILENT_S:g} s")
+        if self._patience_s is not None and quiet_s >= self._patience_s:
+            raise Unanswered(self._away or f"no answer for {quiet_s:g} s")
+        if self._end_s is not None and now_s >= self._end_s:
+            raise Unanswered(self._away or "no answer before the end")
+
+    def _gone(self, why: str) -> None:
+        if not self._away:
+            self._say(f"Kafka does not answer ({why}): reading waits, and goes on when it does.")
+        self._away = why
