@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from aiokafka import errors
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -28,6 +28,7 @@ TIMEOUT_S: Final = 8
 """Of one whole look."""
 _STEP_TIMEOUT_S: Final = 3
 """Of one connection or answer."""
+_CLOSE_TIMEOUT_S: Final = 0.2
 
 _READ, _WRITE, _CREATE = 1 << 3, 1 << 4, 1 << 5
 _GROUP, _TRANSACTION = 0, 1
@@ -144,19 +145,20 @@ async def _greet(client: _Client, address: str) -> Trouble | None:
 @asynccontextmanager
 async def _connected(client: _Client, address: str) -> AsyncIterator[Any]:
     host, _, port = address.rpartition(":")
-    broker = await create_conn(
+    broker = AIOKafkaConnection(
         host.strip("[]"),
         int(port),
         client_id=client.kafka.group,
-        request_timeout_ms=_STEP_TIMEOUT_S * 1000,
+        request_timeout_ms=int(_STEP_TIMEOUT_S * 1000),
         **client.security,
     )
     try:
+        await broker.connect()
         yield broker
     finally:
-        closed = broker.close()
-        async with asyncio.timeout(_STEP_TIMEOUT_S):
-            await closed
+        # Of a connection that never came about, nobody tells that it is closed.
+        if closed := broker.close():
+            await asyncio.wait([closed], timeout=_CLOSE_TIMEOUT_S)
 
 
 async def _denied(kafka: Kafka, broker: Any) -> AsyncIterator[str]:

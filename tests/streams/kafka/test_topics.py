@@ -107,8 +107,8 @@ MISFITS = [
         {"bank.signals": 4, "bank.state.detect": 8},
         [
             (
-                "topic bank.state.detect has 8 partitions and must have 4, as kafka.partitions says "
-                "and bank.signals has: begin a new deployment with another kafka.prefix"
+                "topic bank.state.detect has 8 partitions and must have 4, as kafka.partitions "
+                "says and bank.signals has: begin a new deployment with another kafka.prefix"
             )
         ],
     ),
@@ -117,12 +117,12 @@ MISFITS = [
         {"bank.ledger": 3, "bank.findings": 2},
         [
             (
-                f"topic bank.findings has 2 partitions and must have 1: make it anew with that many, "
-                f"{ANEW}"
+                f"topic bank.findings has 2 partitions and must have 1: "
+                f"make it anew with that many, {ANEW}"
             ),
             (
-                f"topic bank.ledger has 3 partitions and must have 1: make it anew with that many, "
-                f"{ANEW}"
+                f"topic bank.ledger has 3 partitions and must have 1: "
+                f"make it anew with that many, {ANEW}"
             ),
         ],
     ),
