@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from console.enforcement import gateway_of
 from console.fault import words
 from console.report import many
 from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
 from responders._base import Fault
+from streams.enforcement import gateway_of
 from streams.hints import hints
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, misfits, plans
@@ -186,10 +186,13 @@ def _topics(kafka: Kafka, topics: Topics, found: "Reach") -> Iterator[Result]:
         if topic.leaderless:
             says = f"{many(topic.leaderless, 'partition')} of {name} without a leader"
             yield Result("kafka topics", "unreachable", says, "start the brokers that are down")
-    missing = [name for name in found.topics if name not in counts]
+    # What may not even be seen is for `_permission` to say.
+    missing = [name for name in found.topics if name not in counts and found.topics[name].may_read]
     if missing:
         says = f"{many(len(missing), 'topic')} not there yet: {', '.join(missing)}"
-        yield Result("kafka topics", "note", says, "the first worker creates them")
+        todo = "the first worker creates them"
+        todo += "" if found.may_create else ", if its user has Create on them; else create them"
+        yield Result("kafka topics", "note", says, todo)
     if counts:
         rows = f"{many(len(counts), 'topic')}, {many(sum(counts.values()), 'partition')}"
         yield Result("kafka topics", "ok", rows)

@@ -10,7 +10,6 @@ from random import Random
 
 import msgspec
 
-from console.enforcement import gateway_of
 from console.fault import Refused, Unreachable
 from console.options import refusing
 from evidence.store import EmbeddedStore
@@ -23,6 +22,7 @@ from responders._base import Fault
 from responders.block_ip import canonical
 from streams.approvals import decide, pending
 from streams.clock import Clock
+from streams.enforcement import gateway_of
 from streams.respond import Respond
 from streams.results import DATABASE
 from streams.settings import Settings

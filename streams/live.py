@@ -8,7 +8,6 @@ import asyncio
 import fcntl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import IO
@@ -16,7 +15,6 @@ from typing import IO
 from evidence.history import History
 from evidence.store import EmbeddedStore
 from incidents.mistakes import Withdrawal
-from incidents.population import block_of
 from incidents.settings import NeverBlock
 from intake.frames import SourceState
 from records.incident import Action, Guard, Incident, Receipt
@@ -25,10 +23,11 @@ from streams.capture import LaterLines
 from streams.clock import Clock
 from streams.decider import Step
 from streams.follow import Follower
+from streams.lift import lift_harmful
 from streams.lines import Frame
 from streams.merge import merge
 from streams.pipeline import Pipeline
-from streams.respond import FOREVER_MS, Respond, standing
+from streams.respond import Respond
 from streams.withdraw import withdraw
 
 POLL_S = 0.1
@@ -222,32 +221,11 @@ class Live:
             pipeline.checkpoint()
             if self._history is not None:
                 self._history.stage(store)
-        self._lift_harmful(self._now_ms())
+        lift_harmful(pipeline.decider, store, self.respond, self._now_ms())
         for frame, step in steps:
             self._watch(frame, step)
         self._prune(self._now_ms())
         return True
-
-    def _lift_harmful(self, now_ms: int) -> None:
-        """Lift blocks behind which more innocents were refused than before them, and say so.
-
-        A block by a person's hand belongs to no incident, and is that person's to lift.
-        """
-        pipeline, log = self._pipeline, self._store.log
-        denials, desk = pipeline.denials, pipeline.desk
-        if not (fresh := denials.take_fresh()):
-            return
-        for row in self._store.outbox_due(FOREVER_MS):
-            action = log.action(row.action)
-            if action is None or action.kind != "block_ip" or block_of(action.target) not in fresh:
-                continue
-            receipts = list(log.receipts(action.id))
-            if standing(receipts) != "there" or desk.incident(action.incident) is None:
-                continue
-            since_ms = next(r.at_ms for r in receipts if r.state == "confirmed")
-            around = partial(denials.around, action.target, block_ms=since_ms, now_ms=now_ms)
-            if why := desk.hurts(action, around):
-                self.respond.lift(action.target, now_ms, why)
 
     def _now_ms(self) -> int:
         return self._pipeline.watermark_ms if self._event_time else self._clock.now_ms()

@@ -11,7 +11,6 @@ from random import Random
 
 import click
 
-from console.enforcement import gateway_of
 from console.fault import Refused
 from console.options import as_json, common, config_file, refusing, settings_of
 from console.overview import Overview
@@ -24,6 +23,7 @@ from responders._base import Responder
 from responders.capture_evidence import CaptureEvidence
 from streams.capture import StoreCapture
 from streams.clock import SystemClock
+from streams.enforcement import gateway_of
 from streams.example import clear, paced
 from streams.live import Busy, Live, Outbox, lock
 from streams.pipeline import Pipeline

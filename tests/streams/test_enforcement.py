@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from console.enforcement import gateway_of
 from responders._base import Fault
+from streams.enforcement import gateway_of
 from streams.settings import Settings
 from tests._gateway import TOKEN, Gateway
 
