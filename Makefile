@@ -9,6 +9,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 SETUP := $(VENV)/.setup-done
 DEV := $(VENV)/.dev-done
+BENCH := .venv-bench
 
 # Words for the shell: the first Python of at least 3.11 that really runs. PYTHON=... chooses another.
 PYTHON ?=
@@ -20,11 +21,11 @@ FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 pyt
 	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
 	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
 
-.PHONY: help setup dev run check test bench lock up down clean
+.PHONY: help setup dev run check test bench bench-kafka lock up down clean
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
-	    | while IFS=$$'\t' read -r name text; do printf '  make %-7s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(SETUP) ## build .venv from requirements.lock (needs Python 3.11 and nothing else)
 
@@ -71,6 +72,20 @@ test: $(DEV) ## everything: lint, types and all tests
 bench: $(SETUP) ## lines/s of scan beside a reference loop on the same bytes
 	@$(PY) -m benchmarks.scan
 
+# Other stream processors have an environment of their own: their pins must never meet the product's.
+$(BENCH)/.done: benchmarks/requirements-bench.lock
+	@if ! $(BENCH)/bin/python -c 'import pip' 2>/dev/null; then \
+	    $(FIND_PYTHON); "$$python" -m venv --clear $(BENCH); \
+	fi
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check --quiet --no-input \
+	    install --require-hashes --only-binary :all: -r $< \
+	    || { echo "make: $(BENCH): Quix Streams or Bytewax has no build for this machine" \
+	        "($$($(BENCH)/bin/python --version), $$(uname -sm)): NOTHING WAS COMPARED." >&2; exit 1; }
+	@touch $@
+
+bench-kafka: $(DEV) $(BENCH)/.done ## a worker on a real Kafka beside bare Faust, Quix Streams and Bytewax
+	@$(PY) -m benchmarks.kafka
+
 # uv only resolves; it comes into a throw-away environment. UPGRADE=1 takes newer versions.
 UV_COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --python-version 3.11 $(if $(UPGRADE),--upgrade)
@@ -80,7 +95,8 @@ lock: ## resolve requirements*.in into the lock files, with hashes
 	"$$tmp/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
 	PATH="$$tmp/bin:$$PATH"; \
 	$(UV_COMPILE) -o requirements.lock requirements.in; \
-	$(UV_COMPILE) -o requirements-dev.lock requirements-dev.in
+	$(UV_COMPILE) -o requirements-dev.lock requirements-dev.in; \
+	$(UV_COMPILE) -o benchmarks/requirements-bench.lock benchmarks/requirements-bench.in
 
 up: ## start everything in containers: make up LOG=access.log (Docker or Podman with compose)
 	@deploy/up.sh up "$${LOG:-}"
@@ -89,5 +105,6 @@ down: ## stop the containers; their volumes stay
 	@deploy/up.sh down
 
 clean: ## remove what make built; never data (var/)
-	@rm -rf $(VENV) build dist breachline.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(BENCH) build dist breachline.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
