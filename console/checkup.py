@@ -190,8 +190,8 @@ def _topics(kafka: Kafka, topics: Topics, found: "Reach") -> Iterator[Result]:
     missing = [name for name in found.topics if name not in counts and found.topics[name].may_read]
     if missing:
         says = f"{many(len(missing), 'topic')} not there yet: {', '.join(missing)}"
-        todo = "the first worker creates them"
-        todo += "" if found.may_create else ", if its user has Create on them; else create them"
+        todo = f"the first worker creates {'it' if len(missing) == 1 else 'them'}"
+        todo += "" if found.may_create else ", if its user has Create there"
         yield Result("kafka topics", "note", says, todo)
     if counts:
         rows = f"{many(len(counts), 'topic')}, {many(sum(counts.values()), 'partition')}"

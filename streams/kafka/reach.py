@@ -137,9 +137,9 @@ async def _greet(client: _Client, address: str) -> Trouble | None:
             return None
     except Exception as error:  # noqa: BLE001  as above
         trouble = _trouble(client.kafka, address, error)
-    says = f"the cluster names its broker {address}; {trouble.says}"
-    todo = f"{trouble.do}, or correct advertised.listeners there"
-    return msgspec.structs.replace(trouble, says=says, do=todo)
+    down = trouble.kind == "unreachable"
+    todo = "start it, or correct its advertised.listeners" if down else trouble.do
+    return Trouble(trouble.kind, f"{trouble.says} (the cluster names this broker)", todo)
 
 
 @asynccontextmanager

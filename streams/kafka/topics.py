@@ -14,9 +14,9 @@ from streams.kafka.settings import Kafka
 STAGES: Final = ("intake", "detect", "decide")
 
 _DAY_MS: Final = 86_400_000
-_LOOKS: Final = 150
+READY_TIMEOUT_S: Final = 30
+"""As long as `ensure` may take."""
 _PAUSE_S: Final = 0.2
-"""Between two looks; together they are as long as a new topic may take to show, 30 s."""
 
 
 class Topics:
@@ -122,33 +122,44 @@ async def ensure(kafka: Kafka, topics: Topics, env: Mapping[str, str]) -> dict[s
     # Here, not above: most commands know topics by name only.
     from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
 
-    waits_for = ""
-    for _ in range(_LOOKS):
-        found = await reach(kafka, env, [plan.name for plan in plans(topics, 1, 1)])
-        if isinstance(found, Trouble):
-            raise found.error()
-        counts = {name: here.partitions for name, here in found.topics.items() if here.partitions}
-        if problems := misfits(kafka, topics, counts):
-            raise ValueError("; ".join(problems))
-        raw = counts.get(topics.raw)
-        wanted = list(plans(topics, kafka.partitions, raw or kafka.partitions))
-        missing = [plan for plan in wanted if plan.name not in counts]
-        small = [
-            plan for plan in wanted if counts.get(plan.name, plan.partitions) < plan.partitions
-        ]
-        if missing or small:
-            # Alone, since the journal's count depends on it and somebody else may be faster.
-            first = missing if raw else missing[:1]
-            waits_for = await _make(kafka, env, first, small, copies(kafka, len(found.brokers)))
-        else:
-            leaderless = [name for name, here in found.topics.items() if here.leaderless]
-            if not leaderless:
-                return counts
-            waits_for = f"no broker leads all partitions of {', '.join(leaderless)}"
-        await asyncio.sleep(_PAUSE_S)
-    seconds = round(_LOOKS * _PAUSE_S)
-    waits_for = waits_for or "the new topics do not show"
-    raise ConnectionError(f"creating Kafka's topics: {waits_for} after {seconds} s: try again")
+    names = [plan.name for plan in plans(topics, 1, 1)]
+    waits_for = "they do not show yet"
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            while True:
+                found = await reach(kafka, env, names)
+                if isinstance(found, Trouble):
+                    raise found.error()
+                if found.silent:  # what asks for topics may hang then, and cannot say why
+                    waits_for = f"{found.silent[0].says}: {found.silent[0].do}"
+                counts = {name: t.partitions for name, t in found.topics.items() if t.partitions}
+                if problems := misfits(kafka, topics, counts):
+                    raise ValueError("; ".join(problems))
+                new, small = _lacking(kafka, topics, counts)
+                leaderless = [name for name, topic in found.topics.items() if topic.leaderless]
+                if new or small:
+                    replicas = copies(kafka, len(found.brokers))
+                    waits_for = await _make(kafka, env, new, small, replicas) or waits_for
+                elif leaderless:
+                    waits_for = f"{', '.join(leaderless)} without a leader: start its brokers"
+                else:
+                    return counts
+                await asyncio.sleep(_PAUSE_S)
+    except TimeoutError:
+        text = f"waited {READY_TIMEOUT_S} s for Kafka's topics: {waits_for}"
+        raise ConnectionError(text) from None
+
+
+def _lacking(
+    kafka: Kafka, topics: Topics, counts: Mapping[str, int]
+) -> tuple[list[Plan], list[Plan]]:
+    """The topics to be made next, and those that lack partitions."""
+    raw = counts.get(topics.raw)
+    wanted = list(plans(topics, kafka.partitions, raw or kafka.partitions))
+    missing = [plan for plan in wanted if plan.name not in counts]
+    small = [plan for plan in wanted if counts.get(plan.name, plan.partitions) < plan.partitions]
+    # access.raw alone: the journal's count depends on it, and somebody else may be faster.
+    return missing if raw else missing[:1], small
 
 
 async def _make(
@@ -206,12 +217,9 @@ def _judged(what: str, code: int, words: list[Any]) -> str:
     }:
         todo = "allow this user Create, Describe and Alter on topics with the prefix, or do it"
         raise PermissionError(f"{what}: {said}: {todo}")
-    passing = {
-        # fewer brokers are up than the topic is to have copies
-        errors.InvalidReplicationFactorError.errno,
-        errors.NotControllerError.errno,
-        errors.RequestTimedOutError.errno,
-    }
+    if code == errors.InvalidReplicationFactorError.errno:  # passes when more brokers are up
+        return f"{what}: {said}: start more brokers, or set kafka.replication_factor"
+    passing = {errors.NotControllerError.errno, errors.RequestTimedOutError.errno}
     if code in passing or errors.for_code(code).retriable:
         return f"{what}: {said}"
     raise ValueError(f"{what}: {said}")

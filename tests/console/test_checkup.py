@@ -224,6 +224,35 @@ LOOKS = [
         ],
     ),
     (
+        "nothing may be seen, or made",
+        {},
+        {"topics": dict.fromkeys(NAMES[:1], Topic(0, may_read=False, may_write=False))},
+        {},
+        [
+            UP,
+            Result(
+                "kafka permission", "wrong",
+                "this client lacks Read on topic breachline.access.raw",
+                "allow it at the brokers",
+            ),
+        ],
+    ),
+    (
+        "one is missing, and may not be made",
+        {},
+        {"may_create": False},
+        {"breachline.ledger": Topic(0)},
+        [
+            UP,
+            Result(
+                "kafka topics", "note", "1 topic not there yet: breachline.ledger",
+                "the first worker creates it, if its user has Create there",
+            ),
+            Result("kafka topics", "ok", "11 topics, 27 partitions"),
+            MAY,
+        ],
+    ),
+    (
         "a password in the clear",
         {"sasl": SASL | {"mechanism": "PLAIN"}},
         {},
@@ -251,5 +280,5 @@ LOOKS = [
 @pytest.mark.parametrize(("name", "configured", "seen", "topics", "expected"), LOOKS)
 def test_a_kafka_that_answers(name, configured, seen, topics, expected):
     kafka = Kafka.model_validate({"brokers": KAFKA.brokers} | configured)
-    look = msgspec.structs.replace(LOOK, **{"topics": READY | topics} | seen)
+    look = msgspec.structs.replace(LOOK, **{"topics": READY | topics, **seen})
     assert list(kafka_results(kafka, look)) == expected, name

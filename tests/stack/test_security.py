@@ -15,8 +15,10 @@ from streams.kafka.client import connection, faust_credentials, security
 from streams.kafka.reach import Reach, Topic, Trouble, reach
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, ensure, plans
-from tests.stack._clients import create_topic, login
-from tests.stack._kafka import certify
+from tests.stack._clients import create_topic, login, partitions
+from tests.stack._kafka import HOST, SecureKafka, certify
+from tests.stack._kafka import Kafka as Node
+from tests.stack._process import free_ports
 
 VARIABLE = "BREACHLINE_TEST_PASSWORD"
 
@@ -97,6 +99,18 @@ def test_topics_are_made_as_planned(configured):
         plan.name: {**plan.configs, "min.insync.replicas": "1"} for plan in plans(topics, 3, 3)
     }
     assert {name: {key: found[name][key] for key in wanted[name]} for name in wanted} == wanted
+
+
+def test_with_three_brokers_one_may_be_lost(kafka_cluster):
+    kafka, topics = Kafka(brokers=kafka_cluster.brokers.split(",")), Topics("breachline.")
+
+    async def story():
+        await ensure(kafka, topics, {})
+        parts = await partitions(kafka_cluster.brokers, topics.ledger)
+        return len(parts[0]["replicas"]), await config_of(kafka, {}, topics.ledger)
+
+    copies, config = asyncio.run(story())
+    assert (copies, config["min.insync.replicas"]) == (3, "2")
 
 
 def test_the_journal_follows_somebody_elses_access_raw(configured, secure_kafka):
@@ -230,6 +244,62 @@ def test_too_much_for_an_open_broker(kafka, blocks, why, todo):
     settings = Kafka.model_validate({"brokers": [kafka.brokers]} | blocks)
     found = asyncio.run(reach(settings, {VARIABLE: "synthetic"}))
     assert found == Trouble("refused", f"Kafka at {kafka.brokers}: {why}", todo)
+
+
+@pytest.fixture(scope="module")
+def strict_kafka(kafka_runs, tmp_path_factory):
+    """A node that knows the user, and allows it nothing."""
+    settings = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:broker;User:ANONYMOUS",
+    }
+    with SecureKafka(tmp_path_factory.mktemp("strict-kafka"), settings) as running:
+        yield running
+
+
+def test_what_a_user_is_not_allowed_is_said(strict_kafka):
+    known = strict_kafka.security
+    kafka = Kafka.model_validate(
+        {
+            "brokers": [strict_kafka.brokers],
+            "sasl": {"username": known.user, "password_env": VARIABLE},
+            "tls": {"ca_file": known.ca_file},
+        }
+    )
+    env, topics = {VARIABLE: known.password}, Topics(kafka.prefix)
+    found = asyncio.run(reach(kafka, env, [topics.raw]))
+    assert isinstance(found, Reach)
+    assert found.topics == {topics.raw: Topic(0, may_read=False, may_write=False)}
+    assert found.may_create is False
+    assert found.denied == (
+        "Read on group breachline",
+        "Write on transactional ids that begin like breachline.intake-0",
+    )
+    with pytest.raises(PermissionError, match=r"^creating topic breachline.access.raw: .*Create"):
+        asyncio.run(ensure(kafka, topics, env))
+
+
+def test_a_broker_that_names_itself_wrongly_is_found_out(kafka_runs, tmp_path, monkeypatch):
+    named = f"{HOST}:{free_ports(1)[0]}"
+    monkeypatch.setattr("streams.kafka.topics.READY_TIMEOUT_S", 1)
+    with Node(tmp_path, {"advertised.listeners": f"CLIENT://{named}"}) as node:
+        kafka = Kafka(brokers=[node.brokers])
+        found = asyncio.run(reach(kafka, {}))
+        assert isinstance(found, Reach)
+        assert (found.brokers, found.silent) == (
+            (named,),
+            (
+                Trouble(
+                    "unreachable",
+                    f"Kafka at {named}: nothing listens there (the cluster names this broker)",
+                    "start it, or correct its advertised.listeners",
+                ),
+            ),
+        )
+        with pytest.raises(
+            ConnectionError, match=r"^waited 1 s for Kafka's topics: .*cluster names"
+        ):
+            asyncio.run(ensure(kafka, Topics(kafka.prefix), {}))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from streams.kafka.settings import Kafka
-from streams.kafka.topics import STAGES, Topics, copies, ensure, misfits, plans
+from streams.kafka.topics import STAGES, Topics, _judged, copies, ensure, misfits, plans
 
 TOPICS = Topics("bank.")
 KAFKA = Kafka(brokers=["192.0.2.1:9092"], prefix="bank.")
@@ -142,3 +142,36 @@ def test_a_broker_that_is_down_is_said():
     assert str(raised.value) == (
         f"Kafka at {address}: nothing listens there: is it running, and is kafka.brokers right?"
     )
+
+
+JUDGED = [
+    ("done", 0, [], ""),
+    ("somebody was faster", 36, ["exists"], ""),
+    (
+        "brokers are missing",
+        38,
+        ["too few"],
+        "creating: too few: start more brokers, or set kafka.replication_factor",
+    ),
+    ("the controller moves", 41, [None], "creating: NotControllerError"),
+    ("slow", 7, [], "creating: RequestTimedOutError"),
+]
+
+
+@pytest.mark.parametrize(("name", "code", "words", "expected"), JUDGED)
+def test_what_a_broker_answers(name, code, words, expected):
+    assert _judged("creating", code, words) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("not allowed this topic", 29, PermissionError),
+        ("not allowed any", 31, PermissionError),
+        ("against the cluster's policy", 44, ValueError),
+        ("no such setting", 40, ValueError),
+    ],
+)
+def test_what_waiting_would_not_help(name, code, expected):
+    with pytest.raises(expected, match=r"^creating: the broker's words"):
+        _judged("creating", code, ["the broker's words"])
