@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -55,12 +56,13 @@ def message(frame: Frame) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 def without(frame: Frame) -> Frame:
     """The same stretch of a source as faults: lines that no broker takes."""
-    faults, at = [], frame.offset
-    for line in frame.data.splitlines(keepends=True):
-        body = line.removesuffix(b"\n")
-        digest = hashlib.sha256(body).hexdigest()
-        faults.append(Fault(at, "too_long", digest, body[:FAULT_HEAD_BYTES], len(line)))
-        at += len(line)
+    faults, at, end = [], frame.offset, frame.end
+    # Not by splitlines: a carriage return ends no line here.
+    for line in frame.data.removesuffix(b"\n").split(b"\n"):
+        size_bytes = min(len(line) + 1, end - at)
+        digest = hashlib.sha256(line).hexdigest()
+        faults.append(Fault(at, "too_long", digest, line[:FAULT_HEAD_BYTES], size_bytes))
+        at += size_bytes
     return Frame(frame.source, frame.name, frame.offset, b"", tuple(faults))
 
 
@@ -185,6 +187,8 @@ class Outflow:
         Raises:
             Unanswered: there was none in the time that there is.
         """
+        if self.is_empty:
+            self._alive_s = self._clock.monotonic_s()
         self._waiting.append(frame)
         self._bytes += len(frame.data)
         await self.tick(0)
@@ -201,25 +205,27 @@ class Outflow:
             await self.tick(TICK_S)
 
     async def tick(self, seconds: float) -> None:
-        """Moves on what can move now, then waits for the next acknowledgement, not longer."""
-        await self._step()
-        self._look_at_clock()
+        """Waits for the next acknowledgement, not longer, then moves on what can move.
+
+        Raises:
+            Unanswered: nothing has moved in the time that there is.
+        """
         if seconds and self._flying:
             await asyncio.wait([self._flying[0][1]], timeout=seconds)
-            self._settle_or_leave()
         else:
             await asyncio.sleep(seconds)
+        await self._step()
+        self._look_at_clock()
 
     async def close(self) -> None:
         """Lets the producer go; what it has not sent by then is for the next run."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        try:
+        with suppress(TimeoutError, KafkaError, OSError):
             async with asyncio.timeout(_CALL_S if self.is_empty else TICK_S):
                 await producer.stop()
-        except (TimeoutError, KafkaError, OSError):
-            return
+        _forget([future for _, future in self._flying])
 
     async def _step(self) -> None:
         try:
@@ -263,17 +269,9 @@ class Outflow:
     def _settle(self) -> None:
         while self._flying and self._flying[0][1].done():
             frame, future = self._flying[0]
-            try:
-                future.result()
-            except MessageSizeTooLargeError:
-                if len(frame.data) <= FRAME_BYTES:
-                    raise
-                self._flying.popleft()
-                self._bytes -= len(frame.data)
-                self._waiting.appendleft(without(frame))
-                continue
-            except asyncio.CancelledError:
-                raise KafkaError("the producer was closed") from None
+            if future.cancelled():
+                raise KafkaError("the producer was closed")
+            future.result()
             self._flying.popleft()
             self._bytes -= len(frame.data)
             self._proven.add(frame.source)
@@ -283,29 +281,31 @@ class Outflow:
                 self._say("Kafka answers again.")
             self._acknowledged(frame)
 
-    def _settle_or_leave(self) -> None:
-        try:
-            self._settle()
-        except KafkaError:
-            return  # the next step meets it again, and may wait
-
     async def _lose(self, error: Exception) -> None:
-        self._gone(str(error) or type(error).__name__)
+        """Throws the producer away; what it had not acknowledged waits again."""
+        unacknowledged = [frame for frame, _ in self._flying]
+        futures = [future for _, future in self._flying]
+        self._flying.clear()
+        self._proven.clear()
+        if isinstance(error, MessageSizeTooLargeError) and self._is_too_long(unacknowledged):
+            # The producer goes all the same: it has counted the batch, and the broker has not.
+            self._bytes -= len(unacknowledged[0].data)
+            unacknowledged[0] = without(unacknowledged[0])
+            pause_s = 0.0
+        else:
+            self._gone(str(error) or type(error).__name__)
+            pause_s = _RETRY_S
+        self._waiting.extendleft(reversed(unacknowledged))
         producer, self._producer = self._producer, None
         if producer is not None:
-            self._waiting.extendleft(frame for frame, _ in reversed(self._flying))
-            for _, future in self._flying:
-                future.cancel()
-                # Taken note of, or Python complains of an exception that nobody looked at.
-                _ = future.done() and not future.cancelled() and future.exception()
-            self._flying.clear()
-            self._proven.clear()
-            try:
+            with suppress(TimeoutError, KafkaError, OSError):
                 async with asyncio.timeout(TICK_S):
                     await producer.stop()
-            except (TimeoutError, KafkaError, OSError):
-                pass
-        await asyncio.sleep(_RETRY_S)
+        _forget(futures)
+        await asyncio.sleep(pause_s)
+
+    def _is_too_long(self, frames: Sequence[Frame]) -> bool:
+        return bool(frames) and len(frames[0].data) > FRAME_BYTES
 
     def _look_at_clock(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -313,7 +313,7 @@ class Outflow:
             self._alive_s = now_s
             return
         quiet_s = now_s - self._alive_s
-        if quiet_s >= _SILENT_S:
+        if quiet_s >= _SILENT_S and not self._away:
             self._gone(f"no answer for {_SILENT_S:g} s")
         if self._patience_s is not None and quiet_s >= self._patience_s:
             raise Unanswered(self._away or f"no answer for {quiet_s:g} s")
@@ -324,3 +324,9 @@ class Outflow:
         if not self._away:
             self._say(f"Kafka does not answer ({why}): reading waits, and goes on when it does.")
         self._away = why
+
+
+def _forget(futures: Sequence[asyncio.Future[Any]]) -> None:
+    for future in futures:
+        # Looked at, or Python complains of an exception that nobody took.
+        _ = future.cancel() or future.cancelled() or future.exception()

@@ -30,6 +30,8 @@ CHECKPOINT_S: Final = 1.0
 STOP_S: Final = 5.0
 """Whoever stops it waits no longer than this for acknowledgements."""
 _BURST_S: Final = 0.05
+_READ_BYTES: Final = FRAME_BYTES - (16 << 10)
+"""So that a read and the line that it completes mostly make one frame, not one and a bit."""
 
 
 def cut(frame: Frame, max_bytes: int = FRAME_BYTES, max_lines: int = 0) -> Iterator[Frame]:
@@ -203,11 +205,12 @@ class Shipper:
             if "-" in logs:
                 async for frame in self._stdin():
                     await self._take(frame)
-            while followers and not self._stopping:
+            unread = followers
+            while unread and not self._stopping:
                 # One frame of each in turn, so that none waits until another is done.
-                found = [f for f in followers if not self._stopping and await self._poll(f, once)]
+                found = [f for f in unread if not self._stopping and await self._poll(f, once)]
                 if once:
-                    followers = [f for f in followers if f in found]
+                    unread = found
                 elif not found:
                     await self._pause(POLL_S)
             await self._out.drain()
@@ -223,7 +226,7 @@ class Shipper:
         return Shipped(self._lines, self._bytes, seconds, self._out.bytes_held)
 
     async def _poll(self, follower: Follower, once: bool) -> bool:
-        frame = follower.poll(FRAME_BYTES, finish=once)
+        frame = follower.poll(_READ_BYTES, finish=once)
         if frame is None:
             return False
         await self._take(frame)
