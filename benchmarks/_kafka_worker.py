@@ -8,8 +8,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -24,10 +24,10 @@ from tests.stack._process import Process
 
 PROGRAM = Path(sys.executable).with_name("breachline")
 PAUSE_S = 0.05
-QUIET_S = 1.0
-"""So long after the last thing that the decider had to do, nothing more is coming."""
-_TAIL = 256
-"""Records at a partition's end among which the last one with data is looked for first."""
+QUIET_S = 2.0
+"""When no stage has committed or written for so long, nothing more is coming."""
+SILENT = 16
+"""Records that may stay uncommitted: news of an idle partition that changed nothing."""
 
 
 class Deployment:
@@ -38,15 +38,19 @@ class Deployment:
         self.settings = Kafka(brokers=[brokers], prefix=f"{name}.", group=f"bench-{name}")
         self.topics = Topics(self.settings.prefix)
         self._admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+        self._open = AsyncExitStack()
+        self._reader: AIOKafkaConsumer | None = None
         self._counts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         self._counts = await ensure(self.settings, self.topics, {})
+        self._reader = await self._open.enter_async_context(reader(self.brokers))
         await self._admin.start()
         return self
 
     async def __aexit__(self, *_fault: object) -> None:
         await self._admin.close()
+        await self._open.aclose()
 
     async def committed(self, topic: str) -> dict[int, int]:
         """The next offset of each partition in which the group has committed one."""
@@ -57,29 +61,34 @@ class Deployment:
             if place.topic == topic and told.offset >= 0
         }
 
-    async def ends(self, topic: str) -> dict[int, int]:
-        """The offset after each partition's last data: the mark of a transaction is none."""
-        async with reader(self.brokers) as consumer:
-            places = [TopicPartition(topic, n) for n in range(self._counts[topic])]
-            return {place.partition: await _end(consumer, place) for place in places}
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """Up to where each partition can be read now."""
+        assert self._reader is not None
+        ends: dict[TopicPartition, int] = await self._reader.end_offsets(self._places(topic))
+        return ends
 
-    async def is_done(self, topic: str) -> bool:
-        """Whether all that is in the topic now has been committed."""
-        ends, done = await self.ends(topic), await self.committed(topic)
-        return all(done.get(partition, 0) >= end for partition, end in ends.items())
+    async def count(self, topic: str, start: Mapping[int, int] | None = None) -> int:
+        """Records with data in the topic, from the given offset of each partition on.
 
-    async def count(self, topic: str) -> int:
-        """Records with data in the topic."""
+        Offsets do not tell: the mark of a transaction has one too.
+        """
+        assert self._reader is not None
+        places = self._places(topic)
+        self._reader.assign(places)
+        for place in places:
+            self._reader.seek(place, (start or {}).get(place.partition, 0))
+        ends = await self._reader.end_offsets(places)
         total = 0
-        async with reader(self.brokers) as consumer:
-            places = [TopicPartition(topic, n) for n in range(self._counts[topic])]
-            consumer.assign(places)
-            await consumer.seek_to_beginning()
-            ends = await consumer.end_offsets(places)
-            while any([await consumer.position(place) < ends[place] for place in places]):
-                for records in (await consumer.getmany(timeout_ms=100)).values():
-                    total += len(records)
+        while any([await self._reader.position(place) < ends[place] for place in places]):
+            total += sum(map(len, (await self._reader.getmany(timeout_ms=100)).values()))
         return total
+
+    async def uncommitted(self, topic: str) -> int:
+        """Records with data that no worker has committed."""
+        return await self.count(topic, await self.committed(topic))
+
+    def _places(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in range(self._counts[topic])]
 
 
 @asynccontextmanager
@@ -98,38 +107,22 @@ async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def _end(consumer: AIOKafkaConsumer, place: TopicPartition) -> int:
-    consumer.assign([place])
-    until: int = (await consumer.end_offsets([place]))[place]
-    tail = _TAIL
-    while until:
-        start = max(0, until - tail)
-        consumer.seek(place, start)
-        last: int | None = None
-        while await consumer.position(place) < until:
-            for record in (await consumer.getmany(timeout_ms=100)).get(place, ()):
-                last = record.offset
-        if last is not None:
-            return last + 1
-        if not start:
-            break
-        tail *= 8
-    return 0
-
-
 class Run(NamedTuple):
     """What a process did between two moments. CPU is told too: on a busy machine it is steadier."""
 
     lines: int
     seconds: float
     cpu_s: float
+    read_s: float | None = None
+    """Until all was read, of a worker that went on to judge."""
 
     @property
     def rate(self) -> float:
         return self.lines / self.seconds
 
     def __str__(self) -> str:
-        return f"{self.rate:>9,.0f}   ({self.lines / self.cpu_s:,.0f} a second of CPU)"
+        more = f"; read at {self.lines / self.read_s:,.0f}" if self.read_s else ""
+        return f"{self.rate:>9,.0f}   ({self.lines / self.cpu_s:,.0f} a second of CPU{more})"
 
 
 class Worker:
@@ -191,24 +184,29 @@ class Worker:
                     f"measuring a worker: its first commit was all {total}: give more lines"
                 )
             await self.until(total - 1, timeout_s)
+            read_s = time.perf_counter() - started
             ended, used_s = await self._decided()
-        return Run((total - first) * lines_per_message, ended - started, used_s - cpu_s)
+        lines = (total - first) * lines_per_message
+        return Run(lines, ended - started, used_s - cpu_s, read_s)
 
     async def _decided(self) -> tuple[float, float]:
-        """(moment, seconds of CPU by then) of the decider's last commit."""
-        topics = self.deployment.topics
-        while not await self.deployment.is_done(topics.signals):
-            await asyncio.sleep(PAUSE_S)
+        """(moment, seconds of CPU by then) of the last commit, when nothing is left to do."""
+        topics = (self.deployment.topics.signals, self.deployment.topics.exposures)
+        before: object = None
+        ended, used_s = time.perf_counter(), self.cpu_s()
+        while True:
             self.check()
-        seen, ended, used_s = -1, time.perf_counter(), self.cpu_s()
-        while time.perf_counter() < ended + QUIET_S:
-            end = (await self.deployment.ends(topics.exposures))[0]
-            done = (await self.deployment.committed(topics.exposures)).get(0, 0)
-            if end != seen or done < end:
-                seen, ended, used_s = end, time.perf_counter(), self.cpu_s()
+            here = [
+                (await self.deployment.ends(topic), await self.deployment.committed(topic))
+                for topic in topics
+            ]
+            if here != before:
+                before, ended, used_s = here, time.perf_counter(), self.cpu_s()
+            elif time.perf_counter() > ended + QUIET_S:
+                left = [await self.deployment.uncommitted(topic) for topic in topics]
+                if max(left) <= SILENT:
+                    return ended, used_s
             await asyncio.sleep(PAUSE_S)
-            self.check()
-        return ended, used_s
 
 
 @contextmanager
