@@ -23,6 +23,8 @@ from streams.plain import plain
 COMMANDS = {
     "scan": "Read whole logs, report what they show, exit.",
     "run": "Follow logs live, detect, respond.",
+    "worker": "Take a share of a deployment on Kafka.",
+    "ship": "Follow logs and send them to Kafka.",
     "parse": "Show what Breachline understood of a log, as ECS NDJSON.",
     "incidents": "List incidents, or show one.",
     "affected": "Print the users whose data an incident touched.",

@@ -11,11 +11,11 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import quote
 
 from evidence._schema import PAGE_BYTES, TABLES, VERSION
@@ -49,6 +49,41 @@ def explain(error: sqlite3.Error, path: Path, doing: str) -> Exception:
     return RuntimeError(f"{what}: {error}")
 
 
+Statement = tuple[str, list[Sequence[Any]]]
+"""SQL that changes the file, and the rows of values that it was given."""
+
+
+class Writer(Protocol):
+    """What writers use of a connection."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ..., /) -> sqlite3.Cursor:
+        """One statement."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+        """One statement for each row."""
+        ...
+
+
+class _Noting:
+    """A connection that also remembers what changes the file."""
+
+    def __init__(self, db: sqlite3.Connection, noted: list[Statement]) -> None:
+        self._db = db
+        self._noted = noted
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        if not sql.startswith("SELECT"):
+            self._noted.append((sql, [values]))
+        return self._db.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+        kept: list[Sequence[Any]] = [tuple(row) for row in rows]
+        if kept:
+            self._noted.append((sql, kept))
+        return self._db.executemany(sql, kept)
+
+
 class Database:
     """A connection to one store, used from one thread.
 
@@ -61,6 +96,8 @@ class Database:
         self._db = connection
         self._open = False
         self._failed: Exception | None = None
+        self._noted: list[Statement] | None = None
+        self._since = 0
 
     @classmethod
     def open(cls, path: Path, *, durable: bool = True) -> Self:
@@ -137,6 +174,7 @@ class Database:
         with _mapped(self.path / FILE, "beginning a transaction"):
             self._db.execute("BEGIN IMMEDIATE")
         self._open, self._failed = True, None
+        self._since = len(self._noted or ())
         try:
             yield
             self._commit()
@@ -145,6 +183,8 @@ class Database:
             # A full disk makes SQLite roll back by itself.
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+            if self._noted is not None:
+                del self._noted[self._since :]
             raise
         finally:
             self._open = False
@@ -161,7 +201,7 @@ class Database:
         """Drop what was remembered of rows that are now rolled back."""
 
     @contextmanager
-    def writing(self, doing: str) -> Iterator[sqlite3.Connection]:
+    def writing(self, doing: str) -> Iterator["Writer"]:
         """The connection, inside a transaction: the open one, or one for this write alone."""
         if not self._open:
             with self.transaction(), self.writing(doing) as db:
@@ -169,11 +209,40 @@ class Database:
             return
         try:
             with _mapped(self.path / FILE, doing):
-                yield self._db
+                yield self._writer
         except BaseException as error:
             # Also an error of the caller's own iterable: rows before it are already written.
             self._failed = error if isinstance(error, Exception) else RuntimeError(repr(error))
             raise
+
+    @property
+    def _writer(self) -> "Writer":
+        return self._db if self._noted is None else _Noting(self._db, self._noted)
+
+    # Replication: the same statements in the same order make the same file elsewhere.
+
+    def note_statements(self) -> None:
+        """From now on, remember what is written, for `take_statements`."""
+        self._noted = []
+
+    def take_statements(self) -> list[Statement]:
+        """What was committed since the last call, in order; not inside a transaction."""
+        taken = list(self._noted or ())
+        if self._noted is not None:
+            self._noted.clear()
+        return taken
+
+    def apply_statements(self, statements: Iterable[Statement]) -> None:
+        """Write what another store of the same content has written, as one transaction."""
+        with self.transaction(), self.writing("following another worker") as db:
+            for sql, rows in statements:
+                db.executemany(sql, rows)
+            self._forget()
+
+    def image(self) -> bytes:
+        """The whole file as bytes; not inside a transaction."""
+        with _mapped(self.path / FILE, "copying the store"):
+            return self._db.serialize()
 
     def rows(self, doing: str, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """The rows as they are read; they may be left half read, also for longer than the store."""

@@ -44,7 +44,7 @@ class ExposureTables(Database):
         return None if row is None else int(row[0])
 
     def _put_meta(self, **values: int) -> None:
-        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+        self._writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def add_exposures(self, exposures: Sequence[Exposure]) -> None:
         """Keep exposures; those already kept, by (event, target, object), change nothing."""
@@ -107,7 +107,7 @@ class ExposureTables(Database):
         if row is None:
             row = (self._next_who,)
             self._next_who += 1
-            self._db.execute("INSERT INTO who VALUES (?, ?, ?)", (actor, key, row[0]))
+            self._writer.execute("INSERT INTO who VALUES (?, ?, ?)", (actor, key, row[0]))
         self._who_ids[key] = number = int(row[0])
         return number
 
@@ -115,7 +115,7 @@ class ExposureTables(Database):
         if len(self._what_ids) >= _REMEMBERED:
             self._what_ids.clear()
         key = _encode(facts)
-        self._db.execute("INSERT OR IGNORE INTO what (body) VALUES (?)", (key,))
+        self._writer.execute("INSERT OR IGNORE INTO what (body) VALUES (?)", (key,))
         row = self._db.execute("SELECT id FROM what WHERE body = ?", (key,)).fetchone()
         self._what_ids[facts] = number = int(row[0])
         return number

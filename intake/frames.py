@@ -6,7 +6,8 @@ notable lines leave as signals. Bad data is a value (a Reject), never an excepti
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 
 import msgspec
 
@@ -119,10 +120,22 @@ class Reader:
         if not lines[-1]:
             lines.pop()
         if lines:
-            parse = self._parser(state, lines)
-            self._read_lines(state, parse, offset, lines, batch)
+            self._read_lines(state, lines, _places(lines, offset), batch)
         ends = [at + 1 for at, *_ in faults]
         state.position = max(state.position, offset + len(data), *ends)
+        return batch
+
+    def read_apart(
+        self, state: SourceState, lines: Sequence[bytes], places: Sequence[int]
+    ) -> Batch:
+        """The batch of lines that each have a place of their own, such as messages of a topic.
+
+        `places` rise, and stand for offsets: they identify the lines. Moves state.position.
+        """
+        batch = Batch(state.id)
+        if lines:
+            self._read_lines(state, lines, places, batch)
+            state.position = max(state.position, places[-1] + 1)
         return batch
 
     def times(self, state: SourceState, offset: int, data: bytes) -> list[tuple[int, int]]:
@@ -178,11 +191,11 @@ class Reader:
     def _read_lines(
         self,
         state: SourceState,
-        parse: Callable[[bytes], Parsed],
-        offset: int,
         lines: Sequence[bytes],
+        places: Iterable[int],
         batch: Batch,
     ) -> None:
+        parse = self._parser(state, lines)
         judge, credentials, source = self._judge.judge, state.credentials, state.id
         watermark, position = self.watermark, state.position
         max_ms = watermark.max_ms
@@ -191,9 +204,7 @@ class Reader:
         requests = self._requests.setdefault(source, [{}, {}])
         recent, older = requests
         total = duplicate = 0
-        for line in lines:
-            start = offset
-            offset += len(line) + 1
+        for line, start in zip(lines, places, strict=False):
             if not line or line.isspace():
                 continue
             total += 1
@@ -240,6 +251,11 @@ class Reader:
 
 
 _HARMLESS = frozenset({"own", "no_target"})
+
+
+def _places(lines: Sequence[bytes], offset: int) -> Iterable[int]:
+    """Where each line begins if they stand one after the other; one more than there are lines."""
+    return accumulate(map((1).__add__, map(len, lines)), initial=offset)
 
 
 def _reject(source: str, offset: int, reason: str, line: bytes) -> Reject:

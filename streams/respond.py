@@ -145,6 +145,7 @@ class Respond:
         random: Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_receipt: Callable[[Receipt], None] = lambda _: None,
+        durable: Callable[[], Awaitable[None]] | None = None,
         lease_ms: int = LEASE_MS,
         concurrent: int = 4,
         batch: int = 16,
@@ -152,7 +153,8 @@ class Respond:
         """`recheck` is asked at performing, and MUST read the never-block list anew.
 
         `on_receipt` is called inside the receipt's transaction: what it stores stands or falls
-        with the receipt. `batch` bounds a step, so that new intents soon get their turn.
+        with the receipt. `durable` is awaited before an effect, where a transaction alone does not
+        outlive the machine. `batch` bounds a step.
         """
         self._store = store
         # Intents never change, and every active one is looked at for each block.
@@ -163,6 +165,7 @@ class Respond:
         self._random = random
         self._sleep = sleep
         self._on_receipt = on_receipt
+        self._durable = durable
         self._lease_ms = lease_ms
         self._concurrent = concurrent
         self._batch = batch
@@ -237,6 +240,8 @@ class Respond:
         """Perform one action that is due; False where there was nothing to perform."""
         job = self._take(action_id, now())
         if job:
+            if self._durable is not None:
+                await self._durable()
             receipt = await self._perform(job, now())
             self._settle(job, receipt, now())
         return job is not None

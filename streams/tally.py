@@ -66,6 +66,25 @@ class Tally(msgspec.Struct):
         if first:
             self.first_ms = min(self.first_ms or first, first)
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another one counted of other lines."""
+        self.lines += other.lines
+        self.events += other.events
+        self.duplicate += other.duplicate
+        self.late += other.late
+        self.with_session += other.with_session
+        for sums, counts in (
+            (self.rejected, other.rejected),
+            (self.provenance, other.provenance),
+            (self.findings, other.findings),
+        ):
+            _add(sums, counts)
+        for route, by_verdict in other.routes.items():
+            full = route not in self.routes and len(self.routes) >= MAX_ROUTES
+            _add(self.routes.setdefault(OTHER_ROUTES if full else route, {}), by_verdict)
+        self.first_ms = min(filter(None, (self.first_ms, other.first_ms)), default=0)
+        self.last_ms = max(self.last_ms, other.last_ms)
+
     def found(self, findings: Iterable[Finding]) -> None:
         """Count new findings."""
         _add(self.findings, Counter(finding.rule for finding in findings))

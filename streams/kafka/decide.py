@@ -1,0 +1,217 @@
+"""The one place that decides, on Kafka: frames of exposures and findings in, documents out.
+
+The store is a SQLite file of this worker's own, made from the journal and thrown away with the
+task: every statement that changes it goes into the journal, so that the next owner has the same.
+What stands in it after a commit is a function of the journal alone.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import orjson
+
+from evidence._database import FILE, Statement
+from evidence.log import Entry
+from evidence.store import EmbeddedStore
+from incidents.documents import action_document, incident_document
+from records.finding import Finding
+from records.incident import Action, Incident, Receipt
+from streams.decider import Decider
+from streams.kafka.align import Aligner, Origin
+from streams.kafka.intake import Record
+from streams.kafka.journal import RECORD_BYTES
+from streams.kafka.topics import Topics
+from streams.kafka.wire import Output, Slice, decode_slices, encode
+from streams.live import Outbox
+from streams.results import finding_documents
+from streams.settings import Settings
+
+_ORIGINS = dict[str, Origin]
+_MOST_ROWS = 2_000
+_IMAGE, _STATEMENTS = "image", "statements"
+
+
+class Decide:
+    """Incidents, policy and log of the deployment, in the worker that owns the partition."""
+
+    def __init__(
+        self, settings: Settings, folder: Path, raw: int, now_s: float, records: Iterable[bytes]
+    ) -> None:
+        """From the journal's records; `raw` is how many partitions access.raw has.
+
+        `folder` is where the file is put for as long as this lives; see `close`.
+        """
+        if settings.kafka is None:
+            raise ValueError("a decide task needs `kafka:` in the configuration")
+        self.topics = Topics(settings.kafka.prefix)
+        self._folder = folder / uuid4().hex
+        self.store = rebuilt(self._folder, records)
+        self.store.note_statements()
+        self.decider = Decider(settings, self.store, performer=Outbox(self.store), resumable=True)
+        self.decider.restore()
+        origins = [f"i{n}" for n in range(raw)]
+        origins += [f"d{n}" for n in range(settings.kafka.partitions)]
+        task = dict(self.store.load_state("task"))
+        state = msgspec.msgpack.decode(task.get("origins", b"\x80"), type=_ORIGINS)
+        position = msgspec.msgpack.decode(task.get("position", b"\x00"), type=int)
+        self.aligner: Aligner[Slice] = Aligner(origins, now_s, state=state, resume=position)
+        self._counted = msgspec.msgpack.decode(task.get("counted", b"\x00"), type=int)
+        """Offset of the next frame whose counts are not in the tally."""
+        self._seq = max((entry.seq for entry in self.store.log.entries()), default=0)
+        self._names = {source.id for source in self.store.sources()}
+        self._findings: list[Finding] = []
+        self._incidents: dict[str, Incident] = {}
+        self._moved = False
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record that is needed after a restart."""
+        return self.aligner.resume
+
+    # -- reading
+
+    def take(
+        self, records: Iterable[Record], now_s: float, now_ms: Callable[[], int]
+    ) -> Iterator[None]:
+        """Read records and decide on what all origins have gone past; yields to let others in."""
+        for record in records:
+            if record.value is None:
+                continue
+            frame = decode_slices(record.value)
+            items = [(one.time_ms, one) for one in frame.slices]
+            if record.offset >= self._counted:
+                self._counted = record.offset + 1
+                if frame.tally is not None:
+                    self.decider.tally.merge(frame.tally)
+            self.aligner.add(
+                frame.origin, record.offset, items, frame.watermark_ms,
+                idle=frame.idle, now_s=now_s,
+            )  # fmt: skip
+            self._moved = True
+            yield from self.decide(now_s, now_ms)
+
+    def decide(self, now_s: float, now_ms: Callable[[], int]) -> Iterator[None]:
+        """Decide on what all origins have gone past; yields after each part."""
+        for one in self.aligner.release(now_s):
+            with self.store.transaction():
+                self._decide(one, now_ms())
+            yield
+
+    def _decide(self, one: Slice, now_ms: int) -> None:
+        decider = self.decider
+        if one.source and one.source not in self._names:
+            self._names.add(one.source)
+            self.store.put_source(one.source, one.name, 0, b"", b"")
+        batch = one.batch()
+        decider.note(batch, one.gaps)
+        if one.own:
+            own = {(ip, who): time_ms for ip, who, time_ms in one.own}
+            decider.population.observe(own, one.own_since_ms)
+        first_ms = decider.tally.first_ms
+        step = decider.decide(batch, one.findings, now_ms, first_ms, self.aligner.watermark_ms)
+        self._findings += step.findings
+        self.publish(step.incidents)
+
+    def publish(self, incidents: Iterable[Incident]) -> None:
+        """Have these stand in `incidents` with the next commit."""
+        self._incidents |= {incident.id: incident for incident in incidents}
+
+    # -- telling
+
+    def collect(self) -> tuple[list[Output], list[bytes]]:
+        """(messages, journal) of everything since the last call; both empty if nothing changed."""
+        fresh = self.store.take_statements()
+        if not (fresh or self._moved or self._incidents):
+            return [], []
+        with self.store.transaction():
+            self.store.save_state(self.decider.take_dirty())
+            self.store.save_state(
+                [
+                    ("task", "origins", encode(self.aligner.state())),
+                    ("task", "position", encode(self.position)),
+                    ("task", "counted", encode(self._counted)),
+                ]
+            )
+        fresh += self.store.take_statements()
+        topics = self.topics
+        outputs = [
+            Output(topics.findings, orjson.dumps(document), document["event"]["id"].encode(), 0)
+            for document in finding_documents(self.store, self._findings)
+        ]
+        outputs += [
+            Output(topics.incidents, orjson.dumps(incident_document(one)), one.id.encode(), 0)
+            for one in self._incidents.values()
+        ]
+        for entry in self.store.log.entries(self._seq):
+            outputs += self._entry(entry)
+            self._seq = entry.seq
+        self._findings, self._incidents, self._moved = [], {}, False
+        return outputs, list(statements(fresh))
+
+    def _entry(self, entry: Entry) -> Iterator[Output]:
+        topics = self.topics
+        if entry.kind == "intent":
+            action = msgspec.json.decode(entry.payload, type=Action)
+            yield Output(
+                topics.actions, orjson.dumps(action_document(action)), action.id.encode(), 0
+            )
+        elif entry.kind == "receipt":
+            receipt = msgspec.json.decode(entry.payload, type=Receipt)
+            yield Output(topics.receipts, entry.payload, receipt.action.encode(), 0)
+        headers = (("kind", entry.kind.encode()), ("at", str(entry.at_ms).encode()))
+        yield Output(topics.ledger, entry.payload, entry.entry_id.encode(), 0, headers)
+
+    def base(self) -> list[bytes]:
+        """The whole state, in place of all that the journal holds."""
+        return list(image(self.store))
+
+    def close(self) -> None:
+        """Give the file up: what counts is in the journal."""
+        self.store.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def statements(found: Iterable[Statement]) -> Iterator[bytes]:
+    """Records of a journal: what changed the store, in order, in pieces that fit a message."""
+    held: list[tuple[str, list[Any]]] = []
+    size = 0
+    for sql, rows in found:
+        for start in range(0, len(rows), _MOST_ROWS):
+            part = rows[start : start + _MOST_ROWS]
+            data = encode((sql, part))
+            if held and size + len(data) > RECORD_BYTES:
+                yield encode((_STATEMENTS, held))
+                held, size = [], 0
+            held.append((sql, part))
+            size += len(data)
+    if held:
+        yield encode((_STATEMENTS, held))
+
+
+def image(store: EmbeddedStore) -> Iterator[bytes]:
+    """Records of a journal: the file itself."""
+    data = store.image()
+    for start in range(0, len(data), RECORD_BYTES):
+        yield encode((_IMAGE, data[start : start + RECORD_BYTES]))
+
+
+def rebuilt(folder: Path, records: Iterable[bytes]) -> EmbeddedStore:
+    """The store that a journal makes, as a new file in `folder`."""
+    folder.mkdir(parents=True, mode=0o700)
+    store: EmbeddedStore | None = None
+    with (folder / FILE).open("wb") as file:
+        rest = []
+        for record in records:
+            kind, body = msgspec.msgpack.decode(record)
+            if kind == _IMAGE:
+                file.write(body)
+            else:
+                rest.append(body)
+    store = EmbeddedStore.open(folder, durable=False)
+    for body in rest:
+        store.apply_statements([(sql, rows) for sql, rows in body])
+    return store

@@ -1,0 +1,110 @@
+"""Faust's Kafka transport, changed in three things (FACTS: what follows for Faust).
+
+1. A poll of a partition is one message, whatever it holds: Faust's cost is by message.
+2. Each says from where to where it reaches, so that a task sees what is missing before it; offsets
+   have holes where transactions ended, and tell nothing.
+3. Nothing is acknowledged or committed here: positions are in the tasks' own transactions.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from faust import Schema
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.kafka.tasks import Poll
+
+POLL_RECORDS = 4_000
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    """Fetches polls; remembers up to where each partition was handed over."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._handed: dict[TopicPartition, int] = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"
+        return consumer
+
+    async def on_partitions_assigned(self, *args: Any, **kwargs: Any) -> None:
+        self._handed.clear()
+        await super().on_partitions_assigned(*args, **kwargs)
+
+    async def seek_here(self, partition: TP, offset: int) -> None:
+        """Read on from `offset`; in this thread, or a fetch under way would be taken for it."""
+        self.seek(partition, offset)
+        self._handed[TopicPartition(*partition)] = offset
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
+    ) -> Any:
+        assigned = consumer._subscription.subscription
+        assignment = assigned.assignment if assigned else None
+        before = {
+            tp: state.position
+            for tp in (assignment.tps if assignment else ())
+            if (state := assignment.state_value(tp)) is not None and state.has_valid_position
+        }
+        found = await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=max_records
+        )
+        polls: dict[TopicPartition, list[Poll]] = {}
+        for tp, records in found.items():
+            if not records:
+                continue
+            start = self._handed.get(tp, before.get(tp, records[0].offset))
+            end = records[-1].offset + 1
+            self._handed[tp] = end
+            polls[tp] = [Poll(min(start, records[0].offset), end, records)]
+        return polls
+
+
+class Consumer(driver.Consumer):
+    """A consumer that commits nothing."""
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self._thread.call_thread(self._thread.seek_here, partition, offset)
+
+    def _to_message(self, tp: TP, record: Poll) -> ConsumerMessage:
+        last = record.records[-1]
+        return ConsumerMessage(
+            tp.topic, tp.partition, record.end - 1, last.timestamp / 1000, last.timestamp_type,
+            [], None, record, None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return {}
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        return
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        return False
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        return
+
+
+class PollSchema(Schema):
+    """Values are polls already."""
+
+    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
+        return None
+
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+        return message.value
+
+
+class Transport(driver.Transport):
+    """The transport of the worker."""
+
+    Consumer = Consumer
