@@ -138,10 +138,12 @@ class Steady:
     def __init__(self, brokers: str, topic: str, lines_per_second: int) -> None:
         self._brokers, self._topic = brokers, topic
         self._tick_s = self.EVERY_S / PARTITIONS
-        self._block = round(lines_per_second * self._tick_s)
+        self.frame_lines = round(lines_per_second * self._tick_s)
         self._sources = Sources()
         self.produced_ms: list[int] = []
         """When each attack line was due."""
+        self.frames = 0
+        """Sent so far."""
         self.late_s = 0.0
         """The longest that a frame was sent after it was due."""
 
@@ -155,7 +157,7 @@ class Steady:
         async with shipper(self._brokers) as producer:
             started, started_ms = time.perf_counter(), now_ms()
             for tick in range(ticks):
-                lines = list(islice(ordinary, self._block))
+                lines = list(islice(ordinary, self.frame_lines))
                 attack = places.get(tick)
                 if attack is not None:
                     lines[tick * 37 % len(lines)] = attack
@@ -166,8 +168,9 @@ class Steady:
                 self.late_s = max(self.late_s, -wait_s)
                 key = self._sources.names[tick % PARTITIONS]
                 await acks.add(await producer.send(self._topic, value, key=key, headers=headers))
+                self.frames += 1
             await acks.all()
-        return ticks * self._block
+        return ticks * self.frame_lines
 
     def _frame(
         self, tick: int, lines: list[bytes], until_ms: float, attack: bytes | None

@@ -164,13 +164,15 @@ async def latency(brokers: str, lines: list[bytes], rate: int, seconds: int, hom
             feed = Steady(brokers, deployment.topics.raw, rate)
             ordinary = iter(lines)
             await feed.run(ordinary, WARM_UP_S, [])
-            await running.until(0, TIMEOUT_S)
+            # What came while it was starting is not the steady load.
+            await running.until(feed.frames - 1, TIMEOUT_S)
             async with asyncio.TaskGroup() as tasks:
                 wanted = {ip for ip, _ in attacks}
                 watching = tasks.create_task(
                     _watch(deployment, wanted, seconds + FINDING_TIMEOUT_S)
                 )
                 await feed.run(ordinary, seconds, [line for _, line in attacks])
+                behind = feed.frames - await running.intake()
             found = watching.result()
             running.check()
     produced = dict(zip((ip for ip, _ in attacks), feed.produced_ms, strict=True))
@@ -178,7 +180,10 @@ async def latency(brokers: str, lines: list[bytes], rate: int, seconds: int, hom
         [found[ip][which] - ms if ip in found else float("inf") for ip, ms in produced.items()]
         for which in (0, 1)
     )
-    say(f"  {len(found)} of {ATTACKS} found; the feeder was up to {feed.late_s * 1000:.0f} ms late")
+    say(
+        f"  {len(found)} of {ATTACKS} found; the feeder was up to {feed.late_s * 1000:.0f} ms late, "
+        f"the worker {behind * feed.frame_lines:,} lines behind at the end"
+    )
     for name, times in (("stamped by its writer", written), ("seen by a reader", visible)):
         cuts = quantiles(times, n=100, method="inclusive")
         say(f"  finding {name:<22} p50 {cuts[49]:6.0f} ms   p99 {cuts[98]:6.0f} ms")
@@ -226,7 +231,8 @@ async def bench(given: argparse.Namespace, home: Path) -> None:
     started = time.perf_counter()
     count = given.lines // BLOCK * BLOCK
     most = max(count, given.rate * (WARM_UP_S + given.seconds))
-    lines = [request.ndjson().encode() for request in requests(most)]
+    # As many lines an address as in `make bench`.
+    lines = [request.ndjson().encode() for request in requests(most, most // 5)]
     size = sum(map(len, lines)) / most
     say(f"{count:,} lines of {size:.0f} bytes, {PARTITIONS} partitions, {os.cpu_count()} CPUs")
     with Kafka(home / "kafka") as kafka:

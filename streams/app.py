@@ -99,7 +99,6 @@ class Worker:
             topic = app.topic(name, schema=schema, internal=False)
             app.agent(topic, name=f"agent.{name}")(self._agent)
         app.on_partitions_assigned.connect(self._assigned)
-        app.on_partitions_revoked.connect(self._revoked)
         return app
 
     async def _agent(self, stream: Any) -> None:
@@ -109,15 +108,15 @@ class Worker:
             if task is not None:
                 await task.take(event.message.value)
 
-    async def _assigned(self, _app: Any, assigned: set[TP], **_: Any) -> None:
+    async def _assigned(self, _app: Any, *given: Any, **_: Any) -> None:
+        """Take on what is new. Of what was revoked most comes back at once, so nothing is given up
+        before it is known; the others' owners fence it off."""
+        assigned: set[TP] = given[0]
         for tp in self.tasks.keys() - assigned:
             await self._give_up(tp)
         for tp in assigned - self.tasks.keys():
             task = self.tasks[tp] = self._task(tp)
             self._running[tp] = self.app.add_future(task.run())
-
-    async def _revoked(self, _app: Any, revoked: set[TP], **_: Any) -> None:
-        """Tasks go on: most partitions come back at once, and the others' owners fence them off."""
 
     async def _give_up(self, tp: TP) -> None:
         self.tasks.pop(tp)

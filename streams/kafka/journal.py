@@ -3,7 +3,8 @@
 A task has one transactional producer. A commit sends its outputs, what changed of its state, and
 the offset from which it goes on, in one Kafka transaction: all of it is there, or none. Whoever
 takes the task over begins with the same transactional id, which ends the other's transaction and
-fences it off, and reads the state up to that point. So a frozen worker that wakes up changes nothing.
+fences it off, and reads the state up to that point. So a frozen worker that wakes up changes
+nothing.
 
 From time to time a commit holds the whole state (a base); what lies before it is deleted.
 """

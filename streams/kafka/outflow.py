@@ -25,14 +25,17 @@ from streams.lines import FAULT_HEAD_BYTES, Fault, Frame
 
 FRAME_BYTES: Final = 256 << 10
 WINDOW_BYTES: Final = 32 << 20
-BATCH_BYTES: Final = 1_000_000
-"""Uncompressed, so that a batch is below a broker's default limit of 1 MiB whatever it holds."""
+BATCH_BYTES: Final = 3_000_000
+"""Before compression. Topics of ours take it whatever it holds. Compressed it is mostly below 1 MiB
+too, Kafka's own limit; where it is not, batches become smaller."""
 LINGER_MS: Final = 50
 TICK_S: Final = 0.1
 _RETRY_S: Final = 0.5
 _OPEN_S: Final = 40.0
 """New topics may take 30 s to show."""
 _CALL_S: Final = 5.0
+_STOP_S: Final = 1.0
+"""For a producer that has nothing to send, or nobody to send it to."""
 _SILENT_S: Final = 5.0
 """Without an acknowledgement for so long, the brokers count as away."""
 
@@ -70,7 +73,7 @@ class Producer(Protocol):
     """What we use of aiokafka's idempotent producer."""
 
     async def start(self) -> None:
-        """Connects."""
+        """Connects; OSError, KafkaError or ValueError says why it cannot."""
 
     async def stop(self) -> None:
         """Sends what it has, and disconnects."""
@@ -88,7 +91,11 @@ class Producer(Protocol):
         ...
 
 
-def producers(kafka: Kafka, env: Mapping[str, str]) -> Callable[[], Producer]:
+Connect = Callable[[int], Producer]
+"""Makes a producer of batches of so many bytes before compression."""
+
+
+def producers(kafka: Kafka, env: Mapping[str, str]) -> Connect:
     """Makes producers for access.raw of a deployment.
 
     Raises:
@@ -97,13 +104,13 @@ def producers(kafka: Kafka, env: Mapping[str, str]) -> Callable[[], Producer]:
     # Its words are for its authors: what is the matter is said by `reach` and `Outflow`.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     connection(kafka, env)
-    return lambda: _Producer(kafka, env)
+    return lambda batch_bytes: _Producer(kafka, env, batch_bytes)
 
 
 class _Producer(AIOKafkaProducer):  # type: ignore[misc]
     """Starts if the topic is there or can be made, and says what is wrong if not."""
 
-    def __init__(self, kafka: Kafka, env: Mapping[str, str]) -> None:
+    def __init__(self, kafka: Kafka, env: Mapping[str, str], batch_bytes: int) -> None:
         self._kafka = kafka
         self._env = env
         super().__init__(
@@ -112,20 +119,17 @@ class _Producer(AIOKafkaProducer):  # type: ignore[misc]
             enable_idempotence=True,
             compression_type="zstd",
             linger_ms=LINGER_MS,
-            max_batch_size=BATCH_BYTES,
+            max_batch_size=batch_bytes,
             max_request_size=MAX_RECORD_BYTES,
         )
 
     async def start(self) -> None:
         topics = Topics(self._kafka.prefix)
-        try:
-            found = await reach(self._kafka, self._env, [topics.raw])
-            if isinstance(found, Trouble):
-                raise found.error()
-            if not found.topics[topics.raw].partitions:
-                await ensure(self._kafka, topics, self._env)
-        except ValueError as error:
-            raise ConnectionError(str(error)) from None
+        found = await reach(self._kafka, self._env, [topics.raw])
+        if isinstance(found, Trouble):
+            raise found.error()
+        if not found.topics[topics.raw].partitions:
+            await ensure(self._kafka, topics, self._env)
         await super().start()
 
 
@@ -137,7 +141,7 @@ class Outflow:
 
     def __init__(
         self,
-        connect: Callable[[], Producer],
+        connect: Connect,
         topic: str,
         clock: Clock,
         *,
@@ -154,6 +158,7 @@ class Outflow:
         self._say = say
         self._patience_s = patience_s
         self._window_bytes = window_bytes
+        self._batch_bytes = BATCH_BYTES
         self._end_s: float | None = None
         self._opening: asyncio.Timeout | None = None
         self._producer: Producer | None = None
@@ -190,7 +195,7 @@ class Outflow:
         if self.is_empty:
             self._alive_s = self._clock.monotonic_s()
         self._waiting.append(frame)
-        self._bytes += len(frame.data)
+        self._bytes += _size(frame)
         await self.tick(0)
         while self._bytes >= self._window_bytes:
             await self.tick(TICK_S)
@@ -223,7 +228,7 @@ class Outflow:
         if producer is None:
             return
         with suppress(TimeoutError, KafkaError, OSError):
-            async with asyncio.timeout(_CALL_S if self.is_empty else TICK_S):
+            async with asyncio.timeout(_STOP_S):
                 await producer.stop()
         _forget([future for _, future in self._flying])
 
@@ -240,12 +245,14 @@ class Outflow:
             await self._lose(error)
 
     async def _open(self) -> Producer:
-        self._producer = producer = self._connect()
         try:
+            self._producer = producer = self._connect(self._batch_bytes)
             async with asyncio.timeout(_OPEN_S) as self._opening:
                 await producer.start()
         except TimeoutError:
             raise ConnectionError("no answer") from None
+        except ValueError as error:  # a password file that is gone, topics that do not fit
+            raise ConnectionError(str(error)) from None
         finally:
             self._opening = None
         return producer
@@ -273,7 +280,7 @@ class Outflow:
                 raise KafkaError("the producer was closed")
             future.result()
             self._flying.popleft()
-            self._bytes -= len(frame.data)
+            self._bytes -= _size(frame)
             self._proven.add(frame.source)
             self._alive_s = self._clock.monotonic_s()
             if self._away:
@@ -287,25 +294,30 @@ class Outflow:
         futures = [future for _, future in self._flying]
         self._flying.clear()
         self._proven.clear()
-        if isinstance(error, MessageSizeTooLargeError) and self._is_too_long(unacknowledged):
-            # The producer goes all the same: it has counted the batch, and the broker has not.
-            self._bytes -= len(unacknowledged[0].data)
-            unacknowledged[0] = without(unacknowledged[0])
-            pause_s = 0.0
-        else:
+        # After any refusal: it has counted the batch, and the broker has not.
+        pause_s = 0.0
+        if not (isinstance(error, MessageSizeTooLargeError) and self._lessen(unacknowledged)):
             self._gone(str(error) or type(error).__name__)
             pause_s = _RETRY_S
         self._waiting.extendleft(reversed(unacknowledged))
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(TimeoutError, KafkaError, OSError):
-                async with asyncio.timeout(TICK_S):
+                async with asyncio.timeout(_STOP_S):
                     await producer.stop()
         _forget(futures)
         await asyncio.sleep(pause_s)
 
-    def _is_too_long(self, frames: Sequence[Frame]) -> bool:
-        return bool(frames) and len(frames[0].data) > FRAME_BYTES
+    def _lessen(self, refused: list[Frame]) -> bool:
+        """Makes what was too large for the brokers smaller; whether there is something to do."""
+        if refused and len(refused[0].data) > FRAME_BYTES:
+            self._bytes -= _size(refused[0])
+            refused[0] = without(refused[0])
+            self._bytes += _size(refused[0])
+            return True
+        smaller = max(FRAME_BYTES, self._batch_bytes // 3)
+        self._batch_bytes, before = smaller, self._batch_bytes
+        return smaller < before
 
     def _look_at_clock(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -324,6 +336,10 @@ class Outflow:
         if not self._away:
             self._say(f"Kafka does not answer ({why}): reading waits, and goes on when it does.")
         self._away = why
+
+
+def _size(frame: Frame) -> int:
+    return len(frame.data) + sum(len(fault.head) for fault in frame.faults)
 
 
 def _forget(futures: Sequence[asyncio.Future[Any]]) -> None:

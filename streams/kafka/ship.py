@@ -21,7 +21,7 @@ from streams.archives import packing
 from streams.book import SourceBook
 from streams.clock import Clock
 from streams.follow import Follower
-from streams.kafka.outflow import FRAME_BYTES, TICK_S, Outflow, Producer, Unanswered
+from streams.kafka.outflow import FRAME_BYTES, TICK_S, Connect, Outflow, Unanswered
 from streams.lines import Frame
 from streams.sources import read_log
 
@@ -158,7 +158,7 @@ class Shipper:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        connect: Callable[[], Producer],
+        connect: Connect,
         topic: str,
         clock: Clock,
         *,
@@ -167,10 +167,13 @@ class Shipper:
         say: Callable[[str], None] = lambda _text: None,
         watch: Callable[[int], None] = lambda _lines: None,
     ) -> None:
-        """`watch` is told how many lines have been acknowledged, `say` of brokers that go away."""
+        """`watch` is told how many lines are acknowledged, `say` what stops it for a while."""
         self._checkpoint = checkpoint
         self._clock = clock
         self._watch = watch
+        self._say = say
+        self._problems: dict[str, str] = {}
+        """By path, as it was said."""
         self._throttle = Throttle(rate, clock) if rate else None
         heads, self._marks = checkpoint.load()
         self._book = SourceBook()
@@ -227,6 +230,9 @@ class Shipper:
 
     async def _poll(self, follower: Follower, once: bool) -> bool:
         frame = follower.poll(_READ_BYTES, finish=once)
+        if follower.problem != self._problems.get(follower.path, ""):
+            self._problems[follower.path] = follower.problem
+            self._say(follower.problem or f"following {follower.path}: it can be read again")
         if frame is None:
             return False
         await self._take(frame)

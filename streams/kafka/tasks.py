@@ -1,8 +1,8 @@
 """Tasks: one partition of one stage each, with its journal; they read, commit, and start over.
 
-A poll of the consumer comes in; commits go out. A task that meets any fault of the brokers is thrown
-away and made anew from its journal: there is one way to begin, and it is the way out of everything.
-It MUST NOT go on with a poll that does not follow the last one.
+A poll of the consumer comes in; commits go out. A task that meets any fault of the brokers is
+thrown away and made anew from its journal: there is one way to begin, and it is the way out of
+everything. It MUST NOT go on with a poll that does not follow the last one.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ class Task(ABC):
     def position(self) -> int:
         """Where to read on from after a restart."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  most have nothing to let go of
         """Let go of what `restore` made."""
 
     # -- reading
@@ -244,6 +244,7 @@ class _Keyed(Task):
         return [encode(group) for group in cut(map(encode, kept))]
 
     def base(self) -> list[bytes]:
+        """All that is known."""
         items = (
             encode((space, key, value))
             for space, kept in self._known.items()
@@ -261,18 +262,22 @@ class IntakeTask(_Keyed):
         self.intake = make()
 
     def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
         self.intake = self._make()
         self.intake.load(self.known(records))
 
     def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
         return self.intake.take(records)
 
     def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
         outputs = self.intake.collect(idle=self.quiet)
         return outputs, self.changed(self.intake.take_dirty()) if outputs else []
 
     @property
     def position(self) -> int:
+        """Offset of the next record that is needed."""
         return self.intake.position
 
 
@@ -297,6 +302,7 @@ class DecideTask(Task):
         self._one = asyncio.Lock()
 
     def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
         decide = self.decide = self._make(records)
         self._respond = Respond(
             decide.store,
@@ -309,19 +315,22 @@ class DecideTask(Task):
         )
 
     async def run(self) -> None:
+        """Commit, and respond beside it."""
         async with asyncio.TaskGroup() as both:
             both.create_task(super().run())
             both.create_task(self._perform())
 
     def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
         yield from self.decide.take(records, self._clock.monotonic_s(), self._clock.now_ms)
 
     async def commit(self) -> None:
-        # The responding loop waits for its leases, and one transaction can be open at a time.
+        """As `Task.commit`, one at a time: the responding loop waits for its leases with it."""
         async with self._one:
             await super().commit()
 
     def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
         decide, respond = self.decide, self._respond
         for _ in decide.decide(self._clock.monotonic_s(), self._clock.now_ms):
             pass
@@ -330,13 +339,16 @@ class DecideTask(Task):
         return decide.collect()
 
     def base(self) -> list[bytes]:
+        """The whole store."""
         return self.decide.base()
 
     @property
     def position(self) -> int:
+        """Offset of the next record that is needed."""
         return self.decide.position
 
     def close(self) -> None:
+        """Give the store up."""
         if self._respond is not None:
             self._respond = None
             self.decide.close()
@@ -375,17 +387,21 @@ class DetectTask(_Keyed):
         self.detect = make()
 
     def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
         self.detect = self._make()
         self.detect.load(self.known(records), self._clock.monotonic_s())
 
     def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
         return self.detect.take(records, self._clock.monotonic_s())
 
     def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
         self.detect.judge(self._clock.monotonic_s())
         outputs = self.detect.collect(idle=self.quiet)
         return outputs, self.changed(self.detect.take_dirty()) if outputs else []
 
     @property
     def position(self) -> int:
+        """Offset of the next record that is needed."""
         return self.detect.position

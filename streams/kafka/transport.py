@@ -29,7 +29,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = "read_committed"
+        consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own way
         return consumer
 
     async def on_partitions_assigned(self, *args: Any, **kwargs: Any) -> None:
@@ -41,19 +41,15 @@ class _Thread(driver.AIOKafkaConsumerThread):
         self.seek(partition, offset)
         self._handed[TopicPartition(*partition)] = offset
 
-    async def _fetch_records(
-        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
-    ) -> Any:
-        assigned = consumer._subscription.subscription
-        assignment = assigned.assignment if assigned else None
-        before = {
-            tp: state.position
-            for tp in (assignment.tps if assignment else ())
-            if (state := assignment.state_value(tp)) is not None and state.has_valid_position
-        }
-        found = await super()._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=max_records
-        )
+    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        subscription: Any = consumer._subscription.subscription  # noqa: SLF001  no public way
+        assignment: Any = subscription.assignment if subscription else None
+        before = {}
+        for tp in assignment.tps if assignment else ():
+            state = assignment.state_value(tp)
+            if state is not None and state.has_valid_position:
+                before[tp] = state.position
+        found = await super()._fetch_records(consumer, *args, **options)
         polls: dict[TopicPartition, list[Poll]] = {}
         for tp, records in found.items():
             if not records:
@@ -68,6 +64,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """A consumer that commits nothing."""
 
+    _thread: _Thread
+
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
@@ -76,31 +74,34 @@ class Consumer(driver.Consumer):
 
     def _to_message(self, tp: TP, record: Poll) -> ConsumerMessage:
         last = record.records[-1]
+        value: Any = record  # Faust only hands it on
         return ConsumerMessage(
             tp.topic, tp.partition, record.end - 1, last.timestamp / 1000, last.timestamp_type,
-            [], None, record, None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
+            [], None, value, None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
 
-    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:
+    def _filter_committable_offsets(self, tps: Iterable[TP]) -> dict[TP, int]:  # noqa: ARG002
         return {}
 
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+    async def _add_gap(self, *_: Any) -> None:
         return
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:  # noqa: ARG002
         return False
 
-    def verify_event_path(self, now: float, tp: TP) -> None:
-        return
+    def verify_event_path(self, *_: Any) -> None:
+        """Faust takes a partition for stuck that it never sees committed: see the journals."""
 
 
-class PollSchema(Schema):
+class PollSchema(Schema[Any, Any]):
     """Values are polls already."""
 
-    def loads_key(self, app: Any, message: Any, **_: Any) -> None:
-        return None
+    def loads_key(self, *_: Any, **__: Any) -> None:
+        """There is none."""
+        return
 
-    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002
+        """The poll."""
         return message.value
 
 

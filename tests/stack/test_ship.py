@@ -93,7 +93,8 @@ class Place:
 
     def sources(self):
         """(source id -> its bytes, bytes that came again), put together as intake does."""
-        found, again = {}, 0
+        found: dict[str, bytes] = {}
+        again = 0
         for record in self.records():
             headers = dict(record.headers)
             source, offset = headers["source"].decode(), int(headers["offset"])
@@ -147,6 +148,26 @@ def test_archives_and_standard_input(place):
     told = {"lines": 10_000, "bytes": len(old + piped)}
     assert place.run("-", packed, "--once", input=piped) == (0, told, [])
     assert place.sources() == ({source_id(old): old, source_id(piped): piped}, 0)
+
+
+def test_standard_input_that_has_not_ended_can_be_left(place):
+    place.make_topic()
+    data = lines(5_000)
+    with subprocess.Popen(
+        place.words("-"), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as shipping:  # fmt: skip
+        assert shipping.stdin
+        assert shipping.stdout
+        assert shipping.stderr
+        shipping.stdin.write(data)
+        shipping.stdin.flush()
+        place.until(lambda found: len(found.get(source_id(data), b"")) > 200_000)
+        shipping.send_signal(signal.SIGINT)
+        # Not communicate(), which would end its input.
+        assert shipping.wait(TIMEOUT_S) == 130
+        assert b"Traceback" not in shipping.stderr.read()
+        assert b"Shipped " in shipping.stdout.read()
 
 
 def test_a_rotation_in_the_middle(place):

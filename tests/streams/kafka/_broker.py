@@ -19,11 +19,14 @@ class Broker:
         """What the next sends raise; None for nothing."""
         self.max_bytes = 1 << 30
         self.on_send = lambda: None
+        self.batches_bytes = []
+        """What the producers were made for."""
         self.connected = 0
         self.stopped = 0
         self._open = []
 
-    def connect(self):
+    def connect(self, batch_bytes):
+        self.batches_bytes.append(batch_bytes)
         return Producer(self)
 
     def offsets(self):
@@ -54,7 +57,7 @@ class Broker:
 
     def sources(self):
         """Source id -> its bytes, put together as intake does: what is missing is an error."""
-        found = {}
+        found: dict[str, bytes] = {}
         for value, headers in self.records:
             source, offset = headers["source"].decode(), int(headers["offset"])
             known = found.setdefault(source, b"")

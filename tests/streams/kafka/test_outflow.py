@@ -34,8 +34,8 @@ class Way:
     def __init__(self, **settings):
         self.broker = Broker()
         self.clock = HandClock()
-        self.done = []
-        self.said = []
+        self.done: list[Frame] = []
+        self.said: list[str] = []
         self.out = Outflow(
             self.broker.connect, "raw", self.clock,
             acknowledged=self.done.append, say=self.said.append, **settings,
@@ -185,6 +185,25 @@ def test_a_producer_that_takes_nothing_is_thrown_away():
     asyncio.run(story())
 
 
+def test_settings_that_do_not_fit_any_more_are_said_and_tried_again():
+    async def story():
+        way = Way()
+        connect, errors = way.broker.connect, [ValueError("the password is missing")]
+
+        def sometimes(batch_bytes):
+            if errors:
+                raise errors.pop()
+            return connect(batch_bytes)
+
+        way.out._connect = sometimes
+        await way.put(frame(0))
+        await way.out.drain()
+        assert way.done == [frame(0)]
+        assert way.said[0].startswith("Kafka does not answer (the password is missing): ")
+
+    asyncio.run(story())
+
+
 def test_brokers_that_are_not_there_are_tried_again_and_said_once():
     async def story():
         way = Way()
@@ -210,6 +229,7 @@ def test_what_is_too_long_for_the_brokers_becomes_a_fault_and_the_rest_follows()
         await way.put(long, allowed, after)
         await way.out.drain()
         assert way.done == [frame(0), without(long), allowed, after]
+        assert way.broker.batches_bytes == [outflow.BATCH_BYTES] * 2
         # The brokers have not counted what they refused: the producer cannot go on.
         assert (way.broker.connected, way.said) == (2, [])
         assert way.out.bytes_held == 0
@@ -219,7 +239,7 @@ def test_what_is_too_long_for_the_brokers_becomes_a_fault_and_the_rest_follows()
 
 def test_a_limit_below_an_ordinary_frame_is_said():
     async def story():
-        way = Way(patience_s=10)
+        way = Way(patience_s=100)
         way.broker.max_bytes = 8
         way.broker.on_send = lambda: way.clock.advance(4)
         await way.put(frame(0))
@@ -227,7 +247,23 @@ def test_a_limit_below_an_ordinary_frame_is_said():
             await way.out.drain()
         assert way.done == []
 
-    assert issubclass(MessageSizeTooLargeError, KafkaError)
+    asyncio.run(story())
+
+
+def test_batches_become_smaller_until_the_brokers_take_them():
+    async def story():
+        way = Way()
+        await way.put(frame(0))
+        await way.out.drain()
+        way.broker.answers = False
+        await way.put(frame(9), frame(18))
+        way.broker.fail(0, MessageSizeTooLargeError())
+        way.broker.fail(1, OutOfOrderSequenceNumber())
+        way.broker.answers = True
+        await way.out.drain()
+        assert way.done == [frame(0), frame(9), frame(18)]
+        assert (way.broker.batches_bytes, way.said) == ([3_000_000, 1_000_000], [])
+
     asyncio.run(story())
 
 

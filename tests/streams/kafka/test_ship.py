@@ -175,6 +175,30 @@ def test_rotation_and_truncation_while_following(collector, tmp_path):
     assert sum(len(value) for value, _ in collector.broker.records) == shipped.size_bytes
 
 
+def test_a_path_that_cannot_be_followed_for_a_while_is_said(collector, tmp_path):
+    log, aside = tmp_path / "access.log", tmp_path / "aside"
+    log.write_bytes(first := lines(10))
+    wanted = {source_id(first): first}
+
+    async def during(shipper):
+        await collector.arrived(wanted)
+        log.rename(aside)
+        log.mkdir()
+        while not collector.said:  # noqa: ASYNC110  nobody sets an event
+            await asyncio.sleep(0.001)
+        log.rmdir()
+        log.write_bytes(second := lines(10, 100))
+        wanted[source_id(second)] = second
+        await collector.arrived(wanted)
+        shipper.stop()
+
+    collector.run(log, once=False, during=during)
+    assert collector.said == [
+        f"following {log}: it is not a regular file; give a log's path",
+        f"following {log}: it can be read again",
+    ]
+
+
 def test_a_crash_sends_again_what_was_not_acknowledged_and_nothing_else(collector, tmp_path):
     log = tmp_path / "access.log"
     log.write_bytes(data := lines(50_000))
