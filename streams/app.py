@@ -98,7 +98,8 @@ class Worker:
         for name in (self.topics.raw, self.topics.signals, self.topics.exposures):
             topic = app.topic(name, schema=schema, internal=False)
             app.agent(topic, name=f"agent.{name}")(self._agent)
-        app.on_partitions_assigned.connect(self._assigned)
+        assigned: Any = self._assigned
+        app.on_partitions_assigned.connect(assigned)
         return app
 
     async def _agent(self, stream: Any) -> None:
@@ -109,8 +110,11 @@ class Worker:
                 await task.take(event.message.value)
 
     async def _assigned(self, _app: Any, *given: Any, **_: Any) -> None:
-        """Take on what is new. Of what was revoked most comes back at once, so nothing is given up
-        before it is known; the others' owners fence it off."""
+        """Take on what is new, and give up what is somebody else's now.
+
+        Not at once when it is revoked: most of that comes back, and the owner of the rest fences
+        us off.
+        """
         assigned: set[TP] = given[0]
         for tp in self.tasks.keys() - assigned:
             await self._give_up(tp)
