@@ -180,10 +180,9 @@ async def latency(brokers: str, lines: list[bytes], rate: int, seconds: int, hom
         [found[ip][which] - ms if ip in found else float("inf") for ip, ms in produced.items()]
         for which in (0, 1)
     )
-    say(
-        f"  {len(found)} of {ATTACKS} found; the feeder was up to {feed.late_s * 1000:.0f} ms late, "
-        f"the worker {behind * feed.frame_lines:,} lines behind at the end"
-    )
+    late = f"the feeder was up to {feed.late_s * 1000:.0f} ms late"
+    left = f"the worker {behind * feed.frame_lines:,} lines behind at the end"
+    say(f"  {len(found)} of {ATTACKS} found; {late}, {left}")
     for name, times in (("stamped by its writer", written), ("seen by a reader", visible)):
         cuts = quantiles(times, n=100, method="inclusive")
         say(f"  finding {name:<22} p50 {cuts[49]:6.0f} ms   p99 {cuts[98]:6.0f} ms")
