@@ -46,8 +46,9 @@ Examples:
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=30,
+    metavar="SECONDS",
     show_default=True,
-    help="With --once: seconds without an answer of the brokers until giving up.",
+    help="With --once: give up after so long without an answer of the brokers.",
 )
 @as_json
 @common

@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,11 +14,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.book import source_id
+from tests.e2e._program import command
 from tests.stack._clients import create_topic, login, partitions
 from tests.stack._process import Process
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = "from console import main; main.COMMANDS.setdefault('ship', ''); main.main()"
 TIMEOUT_S = 60
 
 
@@ -49,7 +48,7 @@ class Place:
         asyncio.run(create_topic(self.kafka.brokers, self.topic, 4, **self.client))
 
     def words(self, *args):
-        return [sys.executable, "-c", PROGRAM, "ship", *map(str, args), "--config", self.config]
+        return command("ship", *args, "--config", self.config)
 
     def start(self, *args):
         return Process(self.words(*args), self.folder / "ship.log", cwd=ROOT)

@@ -3,15 +3,9 @@ import signal
 
 import pytest
 
-from console import main
 from console.commands import ship as module
 from streams.kafka.outflow import Outflow
 from tests.streams.kafka._broker import Broker
-
-
-@pytest.fixture(autouse=True)
-def known(monkeypatch):
-    monkeypatch.setitem(main.COMMANDS, "ship", "Follow logs and send their lines to Kafka.")
 
 
 @pytest.fixture
