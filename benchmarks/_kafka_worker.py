@@ -185,12 +185,15 @@ class Worker:
                 )
             await self.until(total - 1, timeout_s)
             read_s = time.perf_counter() - started
-            ended, used_s = await self._decided()
+            ended, used_s = await self.decided()
         lines = (total - first) * lines_per_message
         return Run(lines, ended - started, used_s - cpu_s, read_s)
 
-    async def _decided(self) -> tuple[float, float]:
-        """(moment, seconds of CPU by then) of the last commit, when nothing is left to do."""
+    async def decided(self) -> tuple[float, float]:
+        """(moment, seconds of CPU by then) of the last commit, when nothing is left to do.
+
+        MUST be called within a time limit, and when all of access.raw is committed.
+        """
         topics = (self.deployment.topics.signals, self.deployment.topics.exposures)
         before: object = None
         ended, used_s = time.perf_counter(), self.cpu_s()

@@ -95,9 +95,14 @@ def blocks(lines: Iterable[bytes], size: int = FRAME_LINES) -> Iterator[list[byt
         yield block
 
 
-async def send_frames(brokers: str, topic: str, lines: Iterable[bytes]) -> int:
-    """All lines in frames of 500, one frame a partition in turn; their number."""
-    sources, acks, count = Sources(), _Acks(), 0
+async def send_frames(
+    brokers: str, topic: str, lines: Iterable[bytes], sources: Sources | None = None
+) -> int:
+    """All lines in frames of 500, one frame a partition in turn; their number.
+
+    What goes on where an earlier call ended MUST be given its sources.
+    """
+    sources, acks, count = sources or Sources(), _Acks(), 0
     async with shipper(brokers) as producer:
         for number, block in enumerate(blocks(lines)):
             index = number % PARTITIONS

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -20,7 +21,15 @@ from aiokafka import TopicPartition
 
 from benchmarks._kafka_baselines.count import SAID
 from benchmarks._kafka_worker import Deployment, Run, reader, worker
-from benchmarks.feed import FRAME_LINES, PARTITIONS, Steady, now_ms, send_frames, send_lines
+from benchmarks.feed import (
+    FRAME_LINES,
+    PARTITIONS,
+    Sources,
+    Steady,
+    now_ms,
+    send_frames,
+    send_lines,
+)
 from benchmarks.traffic import Request, requests
 from tests.stack._kafka import Kafka
 from tests.stack._process import Process
@@ -34,7 +43,7 @@ LOOPS = {
 }
 FAUST = "bare Faust agent"
 FAST = [name for name in LOOPS if name != FAUST]
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 """Of one measurement: a rate so low that this is not enough is a fault."""
 BLOCK = FRAME_LINES * PARTITIONS
 ATTACKS = 200
@@ -213,13 +222,19 @@ async def memory(brokers: str, few: int, many: int, measured: int, home: Path) -
     seen, peak = {}, 0.0
     for addresses in (few, many):
         warm = -(-max(addresses, measured // 4) // BLOCK) * BLOCK
-        lines = (request.ndjson().encode() for request in requests(warm + measured, addresses))
-        name = f"memory{addresses}"
+        all_lines = (request.ndjson().encode() for request in requests(warm + measured, addresses))
+        name, sources = f"memory{addresses}", Sources()
         async with Deployment(brokers, name) as deployment:
-            count = await send_frames(brokers, deployment.topics.raw, lines)
+            raw = deployment.topics.raw
+            await send_frames(brokers, raw, islice(all_lines, warm), sources)
+            lines = list(all_lines)
             with worker(deployment, home / name) as running:
                 await running.until(warm // FRAME_LINES - 1, TIMEOUT_S)
-                run = await running.measure(count // FRAME_LINES, FRAME_LINES, TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    await running.decided()
+                await send_frames(brokers, raw, lines, sources)
+                total = (warm + measured) // FRAME_LINES
+                run = await running.measure(total, FRAME_LINES, TIMEOUT_S)
                 seen[addresses], peak = run.rate, running.peak_mib()
         say(f"  {f'{addresses:,} addresses':<31} {run}; peak RSS {peak:,.0f} MiB")
     goal(f"memory with {many:,} addresses", peak / 1024, 1.5, " GiB", most=True)
