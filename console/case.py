@@ -1,17 +1,23 @@
-"""Opens what the commands read: a scan's result, or the live service's store.
+"""Opens what the commands read: a scan's result, the live service's store, or the deployment's.
 
-In: --from or the data directory. Out: a read-only store, and a desk that folds impacts from it.
+In: --from, the data directory, or `kafka:`. Out: a read-only store, and a desk that folds impacts
+from it.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
-from console.fault import Refused
+import click
+
+from console.fault import Refused, Unreachable
 from console.options import refusing
+from console.screen import Screen
 from evidence.store import EmbeddedStore
 from incidents.fold import Desk
 from incidents.population import Population
+from records.ids import iso
 from records.incident import Incident
 from streams.results import DATABASE, unfinished
 from streams.settings import Settings
@@ -47,6 +53,62 @@ def opened(settings: Settings, from_dir: Path | None) -> Iterator[EmbeddedStore]
         store = EmbeddedStore.open_readonly(folder_of(settings, from_dir))
     with store:
         yield store
+
+
+def of_deployment(settings: Settings, from_dir: Path | None) -> bool:
+    """Whether it is a deployment on Kafka that is asked, not a folder of this machine."""
+    return settings.kafka is not None and from_dir is None
+
+
+def require_local(settings: Settings, doing: str, instead: str) -> None:
+    """Before anything is written: what a deployment's decider does not know of, nobody undoes.
+
+    Raises:
+        Refused: Kafka is configured; it says what to do `instead`.
+    """
+    if settings.kafka is not None:
+        raise Refused(
+            f"{doing}: the blocks of a deployment on Kafka are its decider's, which takes no "
+            f"orders by hand in this version; nothing was done. {instead}"
+        )
+
+
+@contextmanager
+def answering(
+    settings: Settings, from_dir: Path | None, *, offline: bool = False
+) -> Iterator[EmbeddedStore]:
+    """The store that answers, read-only: with Kafka configured the deployment's, as it is now.
+
+    offline: as it was when it was last asked, without a word to the brokers.
+
+    Raises:
+        Refused: there is none, or it cannot be read.
+        Unreachable: the brokers do not answer, or do not let us read.
+    """
+    if not of_deployment(settings, from_dir):
+        with opened(settings, from_dir) as store:
+            yield store
+        return
+    # Here, not above: who has no Kafka does not wait for its client.
+    from streams.kafka import replica  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        with refusing(), _catching_up():
+            try:
+                store = stack.enter_context(replica.opened(settings, os.environ, offline=offline))
+            except ConnectionError as error:
+                raise Unreachable(str(error)) from None
+        if offline and (mark := replica.mark_of(store)) is not None:
+            click.echo(f"The deployment as it was at {iso(mark.time_ms)}.", err=True)
+        yield store
+
+
+@contextmanager
+def _catching_up() -> Iterator[None]:
+    """Says what takes time, where somebody watches."""
+    screen = Screen(stderr=True)
+    with screen.status("reading the deployment") if screen.is_terminal else nullcontext():
+        yield
 
 
 def desk_of(store: EmbeddedStore, settings: Settings) -> Desk:

@@ -37,7 +37,13 @@ from_dir = click.option(
     "--from",
     "from_dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Read a scan's result from this folder instead of the live service's store.",
+    help="Read a scan's result from this folder, not the live service's or deployment's state.",
+)
+
+offline = click.option(
+    "--offline",
+    is_flag=True,
+    help="With Kafka configured: answer from what was read last, without asking the brokers.",
 )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from console.case import desk_of, incident_of, opened
-from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.case import answering, desk_of, incident_of
+from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
 from evidence.people import id_lines
 from incidents.documents import affected_document, object_document
 
@@ -20,12 +20,14 @@ Examples:
 @click.argument("incident")
 @click.option("--objects", is_flag=True, help="Objects whose owner nobody could name, instead.")
 @from_dir
+@offline
 @as_json
 @common
 def command(
     incident: str,
     objects: bool,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -38,7 +40,7 @@ def command(
     and in which events.
     """
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         impact = desk_of(store, settings).impact(incident_of(store, incident).id)
         if objects:
             print_ndjson(map(object_document, impact.objects))

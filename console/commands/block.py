@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from console import containment
+from console.case import require_local
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.store import EmbeddedStore
 from records.ids import iso
@@ -56,6 +57,12 @@ def command(
     if ip is None and for_ is not None:
         raise click.UsageError("--for goes with an address: what waits has its own end.")
     settings = settings_of(config, data_dir)
+    require_local(
+        settings,
+        f"blocking {ip}" if ip else f"deciding on {approve or reject}",
+        "Block it at the gateway itself and lift it there in time; what waits for approval is "
+        "never done without it",
+    )
     who = by or containment.user_name()
     if ip is not None:
         _block(settings, ip, for_ or "1h", reason or "blocked by hand", as_json=as_json)

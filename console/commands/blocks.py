@@ -7,8 +7,8 @@ import click
 import msgspec
 
 from console import containment
-from console.case import opened
-from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.case import answering, of_deployment
+from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
 from console.report import path_text, program
 from streams.clock import SystemClock
 from streams.plain import plain
@@ -23,11 +23,13 @@ Examples:
 @click.command(epilog=_EXAMPLE)
 @click.option("--pending", is_flag=True, help="Only those that wait for a person's approval.")
 @from_dir
+@offline
 @as_json
 @common
 def command(
     pending: bool,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -37,7 +39,7 @@ def command(
     One that waits for approval is decided by `breachline block --approve ACTION` or `--reject`.
     """
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         now_ms = SystemClock().now_ms()
         found = asyncio.run(containment.rows(store, settings, now_ms, only_pending=pending))
     if as_json:
@@ -54,7 +56,7 @@ def command(
             plain(f"{row.target}  {state} ({row.mode})  gateway now: {row.gateway}  {until}")
         )
         click.echo(plain(f"    {row.reason}"))
-        if row.waits:
+        if row.waits and not of_deployment(settings, from_dir):
             click.echo(
                 plain(f"    {program()} block --approve {row.action}{where}   (or --reject)")
             )

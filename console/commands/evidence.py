@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from console.case import desk_of, incident_of, opened
+from console.case import answering, desk_of, incident_of
 from console.fault import Negative, Refused
-from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
+from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
 from console.report import many, path_text
 from evidence import bundle
 from evidence.store import EmbeddedStore
@@ -32,18 +32,20 @@ def command() -> None:
 @command.command("list", epilog="Example: breachline evidence list inc-4f1c")
 @click.argument("incident")
 @from_dir
+@offline
 @as_json
 @common
 def list_(
     incident: str,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """List the log lines behind INCIDENT: event, place, and SHA-256 of the line as logged."""
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         events = evidence_events(store, incident_of(store, incident))
         documents = _lines(store, events)
     if as_json:
@@ -55,26 +57,28 @@ def list_(
     missing = f", {gone:,} more are no longer kept" if gone else ""
     click.echo(f"{many(len(documents), 'line')}{missing}.", err=True)
     if documents:
-        place = f" --from {path_text(from_dir)}" if from_dir else ""
-        place = f" --data-dir {path_text(data_dir)}" if data_dir and not from_dir else place
+        given = [("--from", from_dir), ("--config", config), ("--data-dir", data_dir)]
+        place = "".join(f" {option} {path_text(path)}" for option, path in given if path)
         click.echo(f"Show one: breachline evidence show {documents[0]['event']}{place}", err=True)
 
 
 @command.command(epilog="Example: breachline evidence show 1f0c9a3b5d7e2468-27f9")
 @click.argument("event")
 @from_dir
+@offline
 @as_json
 @common
 def show(
     event: str,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Show one kept log line: EVENT is an event id of a finding's evidence."""
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         line = next(store.lines([event]), None)
         if line is None:
             raise Refused(
@@ -92,15 +96,21 @@ def show(
 @click.argument("incident")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @from_dir
+@offline
 @common
 def export(
-    incident: str, output: Path, from_dir: Path | None, config: Path | None, data_dir: Path | None
+    incident: str,
+    output: Path,
+    from_dir: Path | None,
+    offline: bool,
+    config: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Write everything about INCIDENT to one bundle, with a manifest of digests."""
     if not output.parent.is_dir():
         raise Refused(f"writing {output}: there is no folder {output.parent}; make it first")
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store, refusing():
+    with answering(settings, from_dir, offline=offline) as store, refusing():
         one = incident_of(store, incident)
         impact = desk_of(store, settings).impact(one.id)
         events = evidence_events(store, one)

@@ -1,18 +1,27 @@
 """`breachline explain`: why an actor was or was not flagged and acted on."""
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
 
 from console import explanation
-from console.case import folder_of, opened
+from console.case import answering, of_deployment
 from console.fault import Refused
-from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
+from evidence.store import EmbeddedStore
+from incidents.gather import FOREVER_MS
 from intake.addresses import canonical_address
+from records.event import Actor
+from records.kinds import ActorType
 from streams.plain import plain
 
+_ACTORS: Final[Mapping[str, ActorType]] = {
+    "ip": "ip", "principal": "principal", "session": "session"
+}  # fmt: skip
 _EXAMPLE = """\b
 Examples:
   breachline explain --ip 203.0.113.7
@@ -28,6 +37,7 @@ Examples:
 @click.option("--finding", help="A finding's id or its beginning.")
 @click.option("--incident", help="An incident's id or its beginning.")
 @from_dir
+@offline
 @as_json
 @common
 def command(
@@ -37,6 +47,7 @@ def command(
     finding: str | None,
     incident: str | None,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -50,14 +61,28 @@ def command(
     if len(given) != 1:
         raise click.UsageError("Give one of --ip, --principal, --session, --finding, --incident.")
     settings = settings_of(config, data_dir)
-    folder = folder_of(settings, from_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         try:
-            answer = explanation.explain(store, folder / "history", **given)
+            answer = explanation.explain(store, store.path / "history", **given)
         except LookupError as error:
             raise Refused(str(error.args[0])) from error
+        if of_deployment(settings, from_dir) and answer.silent_rules:
+            answer = msgspec.structs.replace(answer, events=_exposed(store, answer, given))
     if as_json:
         print_ndjson([msgspec.to_builtins(answer)])
         return
     for line in explanation.lines(answer):
         click.echo(plain(line))
+
+
+def _exposed(
+    store: EmbeddedStore, answer: explanation.Explanation, given: Mapping[str, str]
+) -> dict[str, int]:
+    """The actor's events, of those that a deployment keeps: accesses to others' data."""
+    ((kind, value),) = given.items()
+    actors = {Actor(_ACTORS[kind], value)}
+    incidents = (store.incident(row["id"]) for row in answer.incidents)
+    actors |= {actor for one in incidents if one is not None for actor in one.actors}
+    found = store.exposures_of(actors, -FOREVER_MS, FOREVER_MS)
+    told = {x.event: f"{x.verdict} {x.certainty}" for x in found if getattr(x, kind) == value}
+    return dict(Counter(told.values()).most_common())

@@ -6,14 +6,14 @@ import click
 from rich.table import Table
 
 from console import report
-from console.case import incident_of, opened
-from console.options import as_json, common, from_dir, print_ndjson, settings_of
+from console.case import answering, incident_of
+from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
 from console.screen import Screen
 from evidence.store import EmbeddedStore
 from incidents.clocks import clocks
 from incidents.documents import incident_document
 from records.ids import iso
-from records.incident import Incident
+from records.incident import Coverage, Incident
 
 _EXAMPLE = """\b
 Examples:
@@ -26,18 +26,20 @@ Examples:
 @click.command(epilog=_EXAMPLE)
 @click.argument("incident", required=False)
 @from_dir
+@offline
 @as_json
 @common
 def command(
     incident: str | None,
     from_dir: Path | None,
+    offline: bool,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """List the incidents, or show INCIDENT (an id or its beginning)."""
     settings = settings_of(config, data_dir)
-    with opened(settings, from_dir) as store:
+    with answering(settings, from_dir, offline=offline) as store:
         if incident is not None:
             one = incident_of(store, incident)
             if as_json:
@@ -52,6 +54,19 @@ def command(
             report.print_incidents(Screen(), every, store.log.actions())
 
 
+def lacks(coverage: Coverage) -> str:
+    """What the logs of an incident lack, in words."""
+    if coverage.complete:
+        return "complete"
+    found = []
+    if coverage.late:
+        found.append(f"{report.many(coverage.late, 'line')} came too late for the rules")
+    if coverage.rejected:
+        found.append(f"{report.many(coverage.rejected, 'line')} could not be read")
+    found += coverage.gaps
+    return "incomplete: " + ("; ".join(found) or "it may begin before what is kept")
+
+
 def _show(console: Screen, store: EmbeddedStore, incident: Incident) -> None:
     due = clocks(incident.awareness_ms)["authority_deadline"]
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -63,7 +78,6 @@ def _show(console: Screen, store: EmbeddedStore, incident: Incident) -> None:
         f"{report.people(incident.affected_count)} for certain, "
         f"at most {incident.affected_upper:,}; {incident.attempted_count:,} more were tried"
     )
-    begins = "complete" if coverage.complete else "may begin before what is kept"
     categories = ", ".join(incident.categories) or "no category"
     rows = [
         ("incident", f"{incident.id} (version {incident.version})"),
@@ -76,7 +90,7 @@ def _show(console: Screen, store: EmbeddedStore, incident: Incident) -> None:
         ("records", f"{incident.records_count:,} accesses; {report.printable(categories)}"),
         ("unknown", f"{incident.unknown_objects:,} objects whose owner nobody could name"),
         ("left out", report.printable(accounts) or "nobody"),
-        ("rests on", f"logs from {iso(coverage.from_ms)}, {begins}"),
+        ("rests on", f"logs from {iso(coverage.from_ms)}, {report.printable(lacks(coverage))}"),
         ("authority", f"to be told by {due} if this is a breach (GDPR art. 33)"),
     ]
     for name, value in rows:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from console import containment
+from console.case import require_local
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.store import EmbeddedStore
 from streams.clock import SystemClock
@@ -27,6 +28,12 @@ def command(
     """Lift every block of IP at the gateway now, and say what the gateway then lists."""
     settings = settings_of(config, data_dir)
     address = containment.address_of(ip)
+    require_local(
+        settings,
+        f"unblocking {address}",
+        "Put the address on respond.never_block of every worker's configuration, then lift the "
+        "block at the gateway itself",
+    )
     containment.require_gateway(settings)
     with refusing(), EmbeddedStore.open(settings.data_dir) as store:
         detail = asyncio.run(containment.unblock(store, settings, SystemClock(), address, reason))

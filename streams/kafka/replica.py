@@ -1,0 +1,368 @@
+"""What the deployment's decider knows, on this machine: its journal followed into a SQLite file.
+
+In: settings with `kafka:`, an environment. Out: a store, open for reading, that holds everything
+the decider had committed when it was asked. A call reads only what is new: the offset at which the
+file stands is in it, written in the transaction that brought it there.
+
+It writes nothing to the brokers, and MUST NOT mix two journals: each cluster and prefix has a
+folder of its own, and a journal that was begun anew makes the file anew.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+import msgspec
+
+from evidence.store import EmbeddedStore
+from records.ids import digest
+from streams.kafka.settings import Kafka
+from streams.settings import Settings
+
+FOLDER: Final = "replica"
+_ABOUT: Final = "about.json"
+_BASE: Final = b"base"
+_SPACE: Final = "replica"
+_SET_MARK: Final = f"INSERT OR REPLACE INTO state VALUES ('{_SPACE}', 'mark', ?)"  # noqa: S608
+_CONNECT_S: Final = 10
+STUCK_S: Final = 10
+"""Brokers that let us in and then bring nothing new for so long are given up."""
+_READ_MS: Final = 500
+
+_log = logging.getLogger("breachline.kafka")
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """Where a replica stands in the journal."""
+
+    next: int
+    """Offset from which to read on."""
+    last: int
+    """Offset of the newest record that is in it."""
+    sha256: bytes
+    """Of that record: a journal that has another one there is another journal."""
+    time_ms: int
+    """When the decider wrote it."""
+
+
+class About(msgspec.Struct, frozen=True):
+    """Whose replica a folder holds, and where in it."""
+
+    cluster: str
+    prefix: str
+    brokers: list[str]
+    """As they were configured last."""
+    store: str
+
+
+class Fresh(NamedTuple):
+    """What one look at the journal brought."""
+
+    whole: bool
+    """The records make a store by themselves; else they continue the one that is here."""
+    records: Sequence[bytes]
+    mark: Mark | None
+    """None: there is nothing new."""
+
+
+class Record(NamedTuple):
+    """What is read of a record of the journal."""
+
+    offset: int
+    key: bytes | None
+    value: bytes
+    time_ms: int
+
+
+ANOTHER: Final = Fresh(True, [], None)
+"""What comes after a mark does not continue it."""
+
+
+@contextmanager
+def opened(
+    settings: Settings, environ: Mapping[str, str], *, offline: bool = False
+) -> Iterator[EmbeddedStore]:
+    """The replica, open for reading: brought up to date first, or as it was left (`offline`).
+
+    Raises:
+        ConnectionError: the brokers do not let us read the journal; with what to do.
+        FileNotFoundError: no worker of the deployment ever ran, or nothing was read before.
+        ValueError, OSError: settings, the journal or the disk are no good.
+    """
+    kafka = settings.kafka
+    if kafka is None:
+        raise ValueError("following a deployment needs `kafka:` in the configuration")
+    home = settings.data_dir / FOLDER
+    with ExitStack() as alone:
+        if offline:
+            folder = _known(home, kafka)
+            alone.enter_context(_alone(folder))
+            about = _about(folder)
+            assert about is not None  # noqa: S101  that is how the folder was found
+        else:
+            try:
+                cluster = asyncio.run(_identify(kafka, environ))
+                folder = home / digest(cluster, kafka.prefix)
+                alone.enter_context(_alone(folder))
+                about = bring_up(
+                    folder, cluster, kafka, lambda mark: asyncio.run(_read(kafka, environ, mark))
+                )
+            except ConnectionError as error:
+                raise ConnectionError(f"{error}{_otherwise(home, kafka)}") from None
+        # Opened before another call may put a newer file in its place.
+        store = EmbeddedStore.open_readonly(folder / about.store)
+    with store:
+        yield store
+
+
+def mark_of(store: EmbeddedStore) -> Mark | None:
+    """Where a store stands in the journal; None for one that follows none."""
+    kept = dict(store.load_state(_SPACE))
+    return msgspec.msgpack.decode(kept["mark"], type=Mark) if "mark" in kept else None
+
+
+# -- folders
+
+
+def _known(home: Path, kafka: Kafka) -> Path:
+    """The folder that was last brought up to date from these brokers."""
+    found = []
+    for file in home.glob(f"*/{_ABOUT}"):
+        about = _about(file.parent)
+        if about and (about.prefix, about.brokers) == (kafka.prefix, sorted(kafka.brokers)):
+            found.append((file.stat().st_mtime_ns, file.parent))
+    if not found:
+        raise FileNotFoundError(
+            f"reading {home}: nothing of this deployment was read before; leave --offline out"
+        )
+    return max(found)[1]
+
+
+def _otherwise(home: Path, kafka: Kafka) -> str:
+    try:
+        _known(home, kafka)
+    except FileNotFoundError:
+        return ""
+    return " (--offline answers from what was read last)"
+
+
+def _about(folder: Path) -> About | None:
+    file = folder / _ABOUT
+    return msgspec.json.decode(file.read_bytes(), type=About) if file.exists() else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One call at a time works on a replica; each is bounded, so the next may wait."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def bring_up(
+    folder: Path, cluster: str, kafka: Kafka, read: Callable[[Mark | None], Fresh]
+) -> About:
+    """Take in what `read` has after a mark; whoever dies on the way leaves what was there.
+
+    Raises:
+        Whatever `read` does.
+    """
+    about = _about(folder)
+    if about is None or not _continued(folder / about.store, read):
+        name = f"store-{uuid4().hex}"
+        _made(folder / name, read(None))
+        about = About(cluster, kafka.prefix, [], name)
+    about = msgspec.structs.replace(about, brokers=sorted(kafka.brokers))
+    part = folder / f"{_ABOUT}.part"
+    part.write_bytes(msgspec.json.encode(about))
+    part.replace(folder / _ABOUT)
+    for other in folder.glob("store-*"):
+        if other.name != about.store:
+            shutil.rmtree(other, ignore_errors=True)
+    return about
+
+
+def _continued(folder: Path, read: Callable[[Mark | None], Fresh]) -> bool:
+    """Take in what is new; False if this store cannot be continued."""
+    try:
+        with EmbeddedStore.open(folder) as store:
+            if (mark := mark_of(store)) is None or (fresh := read(mark)).whole:
+                return False
+            if fresh.mark is not None:
+                _apply(store, fresh.records, fresh.mark)
+    except (ValueError, RuntimeError) as error:
+        # Damaged, or not what the journal was written against: all of it can be read again.
+        _log.warning("the replica in %s is made anew: %s", folder, error)
+        return False
+    return True
+
+
+def _apply(store: EmbeddedStore, records: Sequence[bytes], mark: Mark) -> None:
+    """All of it with the mark, or nothing."""
+    changes: list[tuple[str, Any]] = []
+    for record in records:
+        _, found = msgspec.msgpack.decode(record)
+        changes += ((sql, rows) for sql, rows in found)
+    store.apply_statements([*changes, (_SET_MARK, [(msgspec.msgpack.encode(mark),)])])
+
+
+def _made(folder: Path, fresh: Fresh) -> None:
+    # Here, not above: who has a replica needs nothing of the stages.
+    from streams.kafka.decide import rebuilt  # noqa: PLC0415
+
+    rebuilt(folder, fresh.records).close()
+    with EmbeddedStore.open(folder) as store:
+        if fresh.mark is not None:
+            _apply(store, [], fresh.mark)
+
+
+# -- the brokers
+
+
+async def _identify(kafka: Kafka, environ: Mapping[str, str]) -> str:
+    """The cluster's id; nobody waits long for brokers that are down.
+
+    Raises:
+        ConnectionError: they are, or refuse us.
+        FileNotFoundError: there is no journal.
+    """
+    from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415
+    from aiokafka.errors import KafkaError  # noqa: PLC0415
+
+    from streams.kafka.client import connection  # noqa: PLC0415
+    from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
+    from streams.kafka.topics import Topics  # noqa: PLC0415
+
+    journal = Topics(kafka.prefix).state("decide")
+    found = await reach(kafka, environ, [journal])
+    if isinstance(found, Trouble):
+        raise ConnectionError(f"{found.says}: {found.do}")
+    topic = found.topics[journal]
+    if not topic.partitions:
+        raise FileNotFoundError(
+            f"reading {journal}: there is no such topic; start `breachline worker` with this "
+            "configuration first, check kafka.prefix, or name a scan's folder with --from"
+        )
+    if not topic.may_read:
+        raise ConnectionError(f"reading {journal}: allow this Kafka user Read on it")
+    admin = AIOKafkaAdminClient(**connection(kafka, environ))
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            await admin.start()
+            return str((await admin.describe_cluster())["cluster_id"])
+    except (KafkaError, TimeoutError) as error:
+        raise _lost(kafka, error) from None
+    finally:
+        await admin.close()
+
+
+async def _read(kafka: Kafka, environ: Mapping[str, str], mark: Mark | None) -> Fresh:
+    """What the journal has after a mark, or all of it, to its end as it is now.
+
+    Raises:
+        ConnectionError: the brokers went away.
+        ValueError: the journal lacks its beginning.
+    """
+    from aiokafka import AIOKafkaConsumer, TopicPartition  # noqa: PLC0415
+    from aiokafka.errors import KafkaError  # noqa: PLC0415
+
+    from streams.kafka.client import connection  # noqa: PLC0415
+    from streams.kafka.topics import Topics  # noqa: PLC0415
+
+    consumer = AIOKafkaConsumer(
+        **connection(kafka, environ),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 << 20,
+    )
+    place = TopicPartition(Topics(kafka.prefix).state("decide"), 0)
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            await consumer.start()
+            consumer.assign([place])
+            begin = (await consumer.beginning_offsets([place]))[place]
+            # Of what is committed: nothing of an open transaction lies before it.
+            end = (await consumer.end_offsets([place]))[place]
+        if mark is not None and not (begin <= mark.last and mark.next <= end):
+            return ANOTHER
+        consumer.seek(place, begin if mark is None else mark.last)
+        records = await _records(consumer, place, end)
+    except (KafkaError, TimeoutError) as error:
+        raise _lost(kafka, error) from None
+    finally:
+        await consumer.stop()
+    return understood(mark, begin, records, end)
+
+
+async def _records(consumer: Any, place: Any, end: int) -> list[Record]:
+    """Everything up to an offset.
+
+    Raises:
+        TimeoutError: nothing came for a while.
+    """
+    found: list[Record] = []
+    at = await consumer.position(place)
+    while at < end:
+        async with asyncio.timeout(STUCK_S):
+            while (now := await consumer.position(place)) <= at:
+                polled = await consumer.getmany(place, timeout_ms=_READ_MS)
+                # What came since may be a part of a transaction.
+                found += [
+                    Record(one.offset, one.key, one.value or b"", one.timestamp)
+                    for one in polled.get(place, ())
+                    if one.offset < end
+                ]
+        at = now
+    return found
+
+
+def understood(mark: Mark | None, begin: int, records: Sequence[Record], end: int) -> Fresh:
+    """What records mean that follow a mark, whose own record is the first of them; or all there is.
+
+    Raises:
+        ValueError: all there is does not begin with a beginning.
+    """
+    if mark is not None:
+        first, rest = (records[0], records[1:]) if records else (None, [])
+        known = first and (first.offset, _sha256(first)) == (mark.last, mark.sha256)
+        if not known or any(record.key == _BASE for record in rest):
+            return ANOTHER
+        return Fresh(False, [record.value for record in rest], _mark(rest, end))
+    if begin and records and records[0].key != _BASE:
+        raise ValueError(
+            f"reading the decider's journal: it begins at {begin} and not with a whole state; "
+            "records were deleted by somebody else: see the topic's retention"
+        )
+    bases = [n for n, record in enumerate(records) if record.key == _BASE]
+    newest = bases[-1] if bases else 0
+    while newest and records[newest].key == records[newest - 1].key == _BASE:
+        newest -= 1
+    return Fresh(True, [record.value for record in records[newest:]], _mark(records, end))
+
+
+def _mark(records: Sequence[Record], end: int) -> Mark | None:
+    if not records:
+        return None
+    last = records[-1]
+    return Mark(end, last.offset, _sha256(last), last.time_ms)
+
+
+def _sha256(record: Record) -> bytes:
+    return hashlib.sha256(record.value).digest()
+
+
+def _lost(kafka: Kafka, error: Exception) -> ConnectionError:
+    why = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    return ConnectionError(
+        f"reading the decider's journal from Kafka at {', '.join(kafka.brokers)}: {why}: "
+        "see `breachline doctor`, then try again"
+    )
