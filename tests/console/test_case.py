@@ -1,11 +1,12 @@
 import pytest
 
-from console.case import desk_of, folder_of, incident_of, opened
-from console.fault import Refused
+from console.case import answering, desk_of, folder_of, incident_of, opened, require_local
+from console.fault import Refused, Unreachable
 from evidence.store import EmbeddedStore
 from streams.settings import Settings
 from tests import _attack
 from tests._events import finding, incident
+from tests.console._deployment import KAFKA, remember
 
 
 @pytest.fixture
@@ -103,3 +104,42 @@ def test_one_that_is_not_there_or_not_alone(store, typed, says):
 def test_the_desk_knows_whose_data(settings, result, case):
     with opened(settings, result) as store:
         assert desk_of(store, settings).impact(case).users == tuple(_attack.VICTIMS)
+
+
+class TestOfADeployment:
+    @pytest.fixture
+    def deployed(self, settings, result):
+        remember(settings.data_dir, result)
+        return settings.model_copy(update={"kafka": KAFKA})
+
+    def test_it_answers_as_it_was_last_known(self, deployed, case, capsys):
+        with answering(deployed, None, offline=True) as store:
+            assert desk_of(store, deployed).impact(case).users == tuple(_attack.VICTIMS)
+        assert capsys.readouterr().err == "The deployment as it was at 1970-01-01T00:00:00.000Z.\n"
+
+    def test_brokers_that_are_down(self, deployed):
+        with (
+            pytest.raises(Unreachable, match=r"nothing listens there.*\(--offline answers from"),
+            answering(deployed, None),
+        ):
+            pass
+
+    def test_what_is_named_or_kept_here_is_read_without_brokers(self, settings, deployed, result):
+        with answering(deployed, result) as named, answering(settings, result) as here:
+            assert list(named.incidents()) == list(here.incidents())
+
+    def test_nothing_was_read_before(self, settings):
+        known = settings.model_copy(update={"kafka": KAFKA})
+        with (
+            pytest.raises(Refused, match="nothing of this deployment was read before"),
+            answering(known, None, offline=True),
+        ):
+            pass
+
+    def test_nothing_is_written_here(self, settings, deployed):
+        require_local(settings, "blocking 192.0.2.1", "Do it there.")
+        with pytest.raises(Refused) as error:
+            require_local(deployed, "blocking 192.0.2.1", "Do it there.")
+        (says,) = error.value.problems
+        assert says.startswith("blocking 192.0.2.1: the blocks of a deployment on Kafka are")
+        assert says.endswith("nothing was done. Do it there.")

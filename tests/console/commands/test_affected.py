@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests import _attack
+from tests.console._deployment import CONFIG, remember
 from tests.console.commands.test_scan import HOSTILE
 
 VICTIMS = "".join(f"{user}\n" for user in _attack.VICTIMS)
@@ -70,3 +71,10 @@ def test_an_id_cannot_be_two_people_nor_paint_the_screen(cli, tmp_path):
         json.loads(name).startswith("u-") and "\\nu-10\\u001b[31m[bold]" in name for name in ids
     )
     assert said.out.replace("\n", "").isprintable()
+
+
+def test_of_a_deployment(cli, tmp_path, result, case):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    remember(tmp_path / "var", result)
+    assert cli("affected", case, "--offline").out == VICTIMS
+    assert cli("affected", case).code == 3

@@ -9,6 +9,7 @@ from records.incident import Guard
 from streams.clock import SystemClock
 from streams.live import lock
 from tests._events import action
+from tests.console._deployment import CONFIG
 
 
 def test_an_address_is_blocked_whatever_the_mode(cli, gateway):
@@ -177,3 +178,16 @@ def test_the_command_that_approves_leads_to_the_same_data(cli, asked):
     assert said.out.splitlines()[2] == (
         "    breachline block --approve act-1 --data-dir var   (or --reject)"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("block", "203.0.113.7"), ("block", "--approve", "act-1"), ("block", "--reject", "act-1")],
+)
+def test_a_deployment_takes_no_orders_by_hand(cli, gateway, tmp_path, words):
+    with (tmp_path / "breachline.yaml").open("a") as file:
+        file.write(CONFIG)
+    said = cli(*words)
+    assert (said.code, said.out, gateway.blocked) == (2, "", [])
+    assert "which takes no orders by hand in this version; nothing was done." in said.err
+    assert not (tmp_path / "var").exists()

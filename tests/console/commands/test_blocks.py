@@ -3,6 +3,7 @@ import json
 from evidence.store import EmbeddedStore
 from records.incident import Guard
 from tests._events import action
+from tests.console._deployment import CONFIG, remember
 
 
 def test_every_block_and_what_the_gateway_lists(cli, gateway):
@@ -46,3 +47,25 @@ def test_nobody_paints_the_screen(cli, tmp_path):
     out = cli("blocks").out
     assert out.startswith("\\x1b[2J  refused (simulate)")
     assert out.endswith("    \\x1b[31m[bold]\n")
+
+
+def test_of_a_deployment(cli, tmp_path, result):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    remember(tmp_path / "var", result)
+    assert cli("blocks", "--offline").out == cli("blocks", "--from", result).out
+    assert cli("blocks").code == 3
+
+
+def test_what_waits_on_a_deployment_is_not_approved_from_here(cli, tmp_path):
+    with EmbeddedStore.open(tmp_path / "store") as store:
+        waits = action(mode="approval", until_ms=1 << 50, guard=Guard("approve", "asked"))
+        store.log.append_intent(waits)
+        store.outbox_add(waits.id, 0)
+        store.outbox_update(
+            waits.id, state="approval", attempts=0, next_attempt_ms=0, reason="asked"
+        )
+    assert "block --approve" in cli("blocks", "--data-dir", "store").out
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    remember(tmp_path / "var", tmp_path / "store")
+    said = cli("blocks", "--pending", "--offline").out
+    assert ("waits for approval" in said, "--approve" in said) == (True, False)

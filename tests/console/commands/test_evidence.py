@@ -7,6 +7,7 @@ from evidence.store import EmbeddedStore
 from records.event import RawLine
 from tests import _attack
 from tests._events import finding, incident
+from tests.console._deployment import CONFIG, remember
 
 
 def test_lines_in_the_order_of_the_log(cli, result, case, scanned):
@@ -94,3 +95,16 @@ def test_what_is_no_longer_kept_is_counted_and_hostile_lines_are_shown(cli, tmp_
     assert said.out == "a1b2-0  log\\x1b[2J.log:0  sha256 00\n"
     assert said.err.startswith("1 line, 1 more are no longer kept.\n")
     assert "line     \\x1b[31m \\xff\n" in cli("evidence", "show", "a1b2-0").out
+
+
+def test_of_a_deployment(cli, tmp_path, result, case):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    remember(tmp_path / "var", result)
+    said = cli("evidence", "list", case, "--offline", "--config", "breachline.yaml")
+    assert said.out == cli("evidence", "list", case, "--from", result).out
+    event = said.out.split()[0]
+    assert f"breachline evidence show {event} --config breachline.yaml\n" in said.err
+    shown = cli("evidence", "show", event, "--offline").out
+    assert shown == cli("evidence", "show", event, "--from", result).out
+    assert cli("evidence", "export", case, "-o", "case.zip", "--offline").code == 0
+    assert cli("evidence", "verify", "case.zip").code == 0

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from tests import _attack
+from tests.console._deployment import CONFIG, remember
 
 
 def test_why_an_attacker_was_flagged(cli, result, case):
@@ -52,3 +53,21 @@ def test_wrong_usage(cli, result, name, args, says):
 def test_what_was_asked_is_shown_not_obeyed(cli, result):
     out = cli("explain", "--principal", "\x1b[31mu", "--from", result).out
     assert out.startswith("About principal \\x1b[31mu\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "events"),
+    [
+        ("--ip", _attack.ATTACKER_IP, {"foreign proven": 12}),
+        ("--principal", _attack.ATTACKER, {"foreign proven": 12}),
+        ("--principal", "u-10", {}),
+    ],
+)
+def test_of_a_deployment_which_keeps_no_ordinary_events(
+    cli, tmp_path, result, option, value, events
+):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    remember(tmp_path / "var", result)
+    answer = json.loads(cli("explain", option, value, "--json", "--offline").out)
+    same = json.loads(cli("explain", option, value, "--json", "--from", result).out)
+    assert answer == same | {"events": events}

@@ -2,8 +2,11 @@ import json
 
 import pytest
 
+from console.commands.incidents import lacks
 from evidence.store import EmbeddedStore
+from records.incident import Coverage
 from tests._events import action, finding, incident, receipt
+from tests.console._deployment import CONFIG, remember
 
 
 def test_a_list_for_people_and_one_for_programs(cli, result, case):
@@ -47,6 +50,26 @@ def test_wrong_usage(cli, result, name, args, says):
     assert says in said.err
 
 
+LACKS = [
+    ("nothing", {"complete": True}, "complete"),
+    ("the past", {}, "incomplete: it may begin before what is kept"),
+    ("late lines", {"late": 1}, "incomplete: 1 line came too late for the rules"),
+    (
+        "several things",
+        {"late": 2, "rejected": 3, "gaps": ("a.log: bytes 1 to 9 never came",)},
+        (
+            "incomplete: 2 lines came too late for the rules; 3 lines could not be read; "
+            "a.log: bytes 1 to 9 never came"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "says"), LACKS, ids=[row[0] for row in LACKS])
+def test_what_its_logs_lack_is_said(name, given, says):
+    assert lacks(Coverage(**{"from_ms": 0, "complete": False} | given)) == says
+
+
 HOSTILE = "\x1b[31m[bold]x[/bold]:100:\u202e"
 
 
@@ -82,3 +105,16 @@ def test_a_client_cannot_paint_the_screen(cli, folder, monkeypatch, columns):
         out = cli("incidents", *args).out
         assert out.replace("\n", "").isprintable()
     assert out.replace("\n", "").replace(" ", "").count("\\x1b[31m[bold]x[/bold]:100:\\u202e") >= 5
+
+
+def test_of_a_deployment(cli, tmp_path, result):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    down = cli("incidents")
+    assert (down.code, down.out) == (3, "")
+    assert down.err == (
+        "Error: Kafka at 127.0.0.1:9: nothing listens there: "
+        "is it running, and is kafka.brokers right?\n"
+    )
+    remember(tmp_path / "var", result)
+    known = cli("incidents", "--json", "--offline")
+    assert (known.code, known.out) == (0, (result / "incidents.ndjson").read_text())

@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from tests.console._deployment import CONFIG
+
 
 def test_a_block_is_lifted(cli, gateway):
     cli("block", "203.0.113.7")
@@ -34,3 +36,12 @@ def test_without_a_gateway_and_with_one_that_is_down(cli, gateway, tmp_path):
     assert "unblocking 203.0.113.7: cannot connect" in said.err
     (tmp_path / "breachline.yaml").unlink()
     assert cli("unblock", "203.0.113.7").code == 2
+
+
+def test_a_deployment_takes_no_orders_by_hand(cli, gateway, tmp_path):
+    with (tmp_path / "breachline.yaml").open("a") as file:
+        file.write(CONFIG)
+    said = cli("unblock", "203.0.113.7")
+    assert (said.code, said.out, gateway.blocked) == (2, "", [])
+    assert "which takes no orders by hand in this version; nothing was done." in said.err
+    assert not (tmp_path / "var").exists()

@@ -1,0 +1,20 @@
+"""A deployment on Kafka as this machine knew it last: brokers that nobody can reach any more."""
+
+import json
+
+from evidence.store import EmbeddedStore
+from streams.kafka.decide import image
+from streams.kafka.replica import FOLDER, Record, bring_up, understood
+from streams.kafka.settings import Kafka
+
+KAFKA = Kafka(brokers=["127.0.0.1:9"])
+CONFIG = f"kafka: {json.dumps({'brokers': KAFKA.brokers})}\n"
+
+
+def remember(data_dir, store_folder):
+    """Put what a store holds where `--offline` finds it."""
+    with EmbeddedStore.open_readonly(store_folder) as store:
+        found = [Record(n, b"base", value, 0) for n, value in enumerate(image(store))]
+    folder = data_dir / FOLDER / "cluster-1"
+    folder.mkdir(parents=True)
+    bring_up(folder, "cluster-1", KAFKA, lambda mark: understood(mark, 0, found, len(found)))
