@@ -1,11 +1,12 @@
 """Runs every detector of this room over signals: finds them, feeds them, fences those that fail.
 
 Signals in, findings out, in the order of the signals; state in and out as bytes by (space, key).
-It reads no clock, starts no thread and MUST NOT let one detector's fault reach another.
+It reads no clock but the stopwatch that it is given, starts no thread, and MUST NOT let one
+detector's fault reach another.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,6 +74,10 @@ class Engine:
         if unknown := sorted(settings.keys() - kinds.keys()):
             raise ValueError(f"detect: no rule {', '.join(unknown)}; rules: {', '.join(kinds)}")
         self.faults: dict[str, Fault] = {}
+        self.seconds: dict[str, float] = {}
+        """By rule, how long it took so far, as `stopwatch` measures it."""
+        self.stopwatch: Callable[[], float] = _stands_still
+        """What tells the seconds; a caller that wants to know gives one."""
         self._counted: Counter[str] = Counter()
         self._watches: list[_Watch] = []
         for rule, kind in kinds.items():
@@ -92,38 +97,55 @@ class Engine:
 
         With `key`, only the detectors whose state is kept under it: for signals partitioned so.
         """
-        watches = [
-            (watch.detector, watch.detector.sees, watch.detector.key, watch.kept)
-            for watch in self._watches
-            if key in (None, watch.detector.key)
-        ]
-        findings: list[Finding] = []
+        shown = []
         for signal in signals:
             if signal.late or signal.outcome == "ignored":
                 self._counted["late" if signal.late else "ignored"] += 1
-                continue
-            for detector, sees, kind, kept in watches:
-                try:
-                    if not sees(signal):
-                        continue
-                    value = signal.ip if kind is Key.ADDRESS else signal.key(kind)
-                    if not value:
-                        continue
-                    second = signal.time_ms // 1000
-                    state = kept.borrow(value, second)
-                    if second < state.last_s - LATENESS_S:
-                        self._counted["late"] += 1
-                        continue
-                    state.last_s = max(second, state.last_s)
-                    if signal.verdict == "foreign":
-                        state.foreign_s = state.last_s
-                    found = list(detector.observe(value, signal, state))
-                    kept.put(value, state)
-                except Exception as error:  # noqa: BLE001  a detector's bug, fenced off here
-                    self._fault(detector.id, signal, error)
-                else:
-                    findings += found
-        return findings
+            else:
+                shown.append(signal)
+        found: list[tuple[int, Finding]] = []
+        for detector, kept in self._watches:
+            if key in (None, detector.key):
+                begun_s = self.stopwatch()
+                self._show(detector, kept, shown, found)
+                took_s = self.stopwatch() - begun_s
+                self.seconds[detector.id] = self.seconds.get(detector.id, 0.0) + took_s
+        # By signal, and stable: those of one signal stay in the order of the rules.
+        found.sort(key=_number)
+        return [finding for _, finding in found]
+
+    def _show(
+        self,
+        detector: Detector[Any],
+        kept: KeyedState[Any],
+        signals: Sequence[Signal],
+        found: list[tuple[int, Finding]],
+    ) -> None:
+        """One detector over all signals: what it finds, with the number of the signal."""
+        sees, observe, kind = detector.sees, detector.observe, detector.key
+        by_address = kind is Key.ADDRESS
+        for number, signal in enumerate(signals):
+            try:
+                if not sees(signal):
+                    continue
+                value = signal.ip if by_address else signal.key(kind)
+                if not value:
+                    continue
+                second = signal.time_ms // 1000
+                state = kept.borrow(value, second)
+                if second < state.last_s - LATENESS_S:
+                    self._counted["late"] += 1
+                    continue
+                state.last_s = max(second, state.last_s)
+                if signal.verdict == "foreign":
+                    state.foreign_s = state.last_s
+                new = list(observe(value, signal, state))
+                kept.put(value, state)
+            except Exception as error:  # noqa: BLE001  a detector's bug, fenced off here
+                self._fault(detector.id, signal, error)
+            else:
+                if new:
+                    found += [(number, finding) for finding in new]
 
     @property
     def counters(self) -> dict[str, int]:
@@ -158,6 +180,14 @@ class Engine:
         fault = self.faults.setdefault(rule, Fault())
         fault.count += 1
         fault.message = f"judging {signal.event}: {type(error).__name__}: {error}"
+
+
+def _stands_still() -> float:
+    return 0.0
+
+
+def _number(found: tuple[int, Finding]) -> int:
+    return found[0]
 
 
 def validated(

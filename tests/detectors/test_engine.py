@@ -68,6 +68,25 @@ def test_findings_come_in_the_order_of_their_signals():
     ]
 
 
+def test_those_of_one_signal_come_in_the_order_of_the_rules():
+    signals = [at(i).user("a").write(f"u-{i}") for i in range(5)]
+    together = Engine().observe(signals)
+    one = Engine()
+    assert together == [finding for signal in signals for finding in one.observe([signal])]
+    assert [f.rule for f in together].count("cross_user_write") > 1
+    assert len({f.rule for f in together}) > 1
+
+
+def test_the_time_that_each_rule_takes_is_measured_by_the_stopwatch_given():
+    engine = Engine(detectors=[Brittle])
+    engine.observe([READ])
+    assert engine.seconds == {"brittle": 0.0}
+    engine.stopwatch = iter([10.0, 10.25, 20.0, 21.0]).__next__
+    engine.observe([READ, READ])
+    engine.observe([])
+    assert engine.seconds == {"brittle": 1.25}
+
+
 WRONG = [
     ({"cross_user_raed": {}}, "detect: no rule cross_user_raed; rules: canary, cross_user_read"),
     ({"canary": {"limit": 0}}, "detect.canary.limit: Input should be greater than or equal to 1"),
