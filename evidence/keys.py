@@ -6,15 +6,14 @@ which is worthless without the key and equal wherever the key is.
 """
 
 import errno
-import hmac
+import hashlib
 import os
 import secrets
 import stat
 from pathlib import Path
 
 SIZE_BYTES = 32
-_HEX_DIGITS = 24
-_REMEMBERED = 200_000
+_DIGEST_BYTES = 12
 
 
 def load_digest_key(data_dir: Path, create: bool) -> bytes:
@@ -87,18 +86,14 @@ def _create(path: Path) -> None:
 
 
 class CredentialDigest:
-    """Credential -> 24 hex digits of HMAC-SHA256, the same wherever the key is the same."""
+    """Credential -> 24 hex digits of keyed BLAKE2b, the same wherever the key is the same."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
-        self._known: dict[str, str] = {}
+        # Keyed BLAKE2b is a MAC by itself, and takes a quarter of HMAC-SHA256's time.
+        self._begun = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
     def __call__(self, value: str) -> str:
         """The digest of a credential."""
-        known = self._known.get(value)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            keyed = hmac.digest(self._key, value.encode("utf-8", "surrogatepass"), "sha256")
-            known = self._known[value] = keyed.hex()[:_HEX_DIGITS]
-        return known
+        digest = self._begun.copy()
+        digest.update(value.encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()

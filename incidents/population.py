@@ -112,7 +112,8 @@ class Population:
             kept = {name: seen for name, seen in _each(people) if _last_min(seen) >= oldest}
             if len(kept) == _size(people):
                 continue
-            self._dirty.add(block)
+            if self._tracking:
+                self._dirty.add(block)
             if not kept:
                 del self._people[block]
             else:
@@ -176,6 +177,11 @@ class Population:
 
     def __len__(self) -> int:
         return len(self._people)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """Every address and its entry, as `load` takes them."""
+        for block, people in self._people.items():
+            yield block, msgspec.msgpack.encode(dict(_each(people)))
 
     def take_dirty(self) -> list[tuple[str, bytes]]:
         """Addresses whose entry changed since the last call; b"" for a forgotten one."""

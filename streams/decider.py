@@ -57,10 +57,11 @@ class Decider:
         performer: Performer | None = None,
         event_time: bool = False,
         resumable: bool = False,
+        population_apart: bool = False,
     ) -> None:
-        """As `Pipeline`."""
+        """As `Pipeline`. `population_apart`: the caller keeps the population, not the store."""
         self.store = store
-        self.population = Population(tracking=resumable)
+        self.population = Population(tracking=resumable and not population_apart)
         self.denials = Denials()
         self.desk = Desk(
             store,

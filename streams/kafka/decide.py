@@ -18,12 +18,13 @@ from evidence._database import FILE, Statement
 from evidence.log import Entry
 from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
+from incidents.population import Population
 from records.finding import Finding
 from records.incident import Action, Incident, Receipt
 from streams.decider import Decider
 from streams.kafka.align import Aligner, Origin
 from streams.kafka.intake import Record
-from streams.kafka.journal import RECORD_BYTES
+from streams.kafka.journal import RECORD_BYTES, cut
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output, Slice, decode_slices, encode
 from streams.live import Outbox
@@ -32,7 +33,9 @@ from streams.settings import Settings
 
 _ORIGINS = dict[str, Origin]
 _MOST_ROWS = 2_000
-_IMAGE, _STATEMENTS = "image", "statements"
+_IMAGE, _STATEMENTS, _POPULATION, _OWN = "image", "statements", "population", "own"
+_Own = tuple[list[tuple[str, str, int]], int]
+"""(address, principal, time of an own success), and since when the batch was."""
 
 
 class Decide:
@@ -49,10 +52,20 @@ class Decide:
             raise ValueError("a decide task needs `kafka:` in the configuration")
         self.topics = Topics(settings.kafka.prefix)
         self._folder = folder / uuid4().hex
+        records = list(records)
         self.store = rebuilt(self._folder, records)
         self.store.note_statements()
-        self.decider = Decider(settings, self.store, performer=Outbox(self.store), resumable=True)
+        self.decider = Decider(
+            settings,
+            self.store,
+            performer=Outbox(self.store),
+            resumable=True,
+            population_apart=True,
+        )
         self.decider.restore()
+        populate(self.decider.population, records)
+        self._own: list[_Own] = []
+        """What the population was told since the last commit: it is too large for the store."""
         origins = [f"i{n}" for n in range(raw)]
         origins += [f"d{n}" for n in range(settings.kafka.partitions)]
         task = dict(self.store.load_state("task"))
@@ -109,8 +122,8 @@ class Decide:
         batch = one.batch()
         decider.note(batch, one.gaps)
         if one.own:
-            own = {(ip, who): time_ms for ip, who, time_ms in one.own}
-            decider.population.observe(own, one.own_since_ms)
+            self._own.append((one.own, one.own_since_ms))
+            observe(decider.population, self._own[-1:])
         first_ms = decider.tally.first_ms
         step = decider.decide(batch, one.findings, now_ms, first_ms, self.aligner.watermark_ms)
         self._findings += step.findings
@@ -125,7 +138,7 @@ class Decide:
     def collect(self) -> tuple[list[Output], list[bytes]]:
         """(messages, journal) of everything since the last call; both empty if nothing changed."""
         fresh = self.store.take_statements()
-        if not (fresh or self._moved or self._incidents):
+        if not (fresh or self._moved or self._incidents or self._own):
             return [], []
         with self.store.transaction():
             self.store.save_state(self.decider.take_dirty())
@@ -150,7 +163,8 @@ class Decide:
             outputs += self._entry(entry)
             self._seq = entry.seq
         self._findings, self._incidents, self._moved = [], {}, False
-        return outputs, list(statements(fresh))
+        own, self._own = self._own, []
+        return outputs, [*statements(fresh), *_pieces(_OWN, map(encode, own))]
 
     def _entry(self, entry: Entry) -> Iterator[Output]:
         topics = self.topics
@@ -167,7 +181,8 @@ class Decide:
 
     def base(self) -> list[bytes]:
         """The whole state, in place of all that the journal holds."""
-        return list(image(self.store))
+        people = map(encode, self.decider.population.items())
+        return [*image(self.store), *_pieces(_POPULATION, people)]
 
     def close(self) -> None:
         """Give the file up: what counts is in the journal."""
@@ -209,9 +224,29 @@ def rebuilt(folder: Path, records: Iterable[bytes]) -> EmbeddedStore:
             kind, body = msgspec.msgpack.decode(record)
             if kind == _IMAGE:
                 file.write(body)
-            else:
+            elif kind == _STATEMENTS:
                 rest.append(body)
     store = EmbeddedStore.open(folder, durable=False)
     for body in rest:
         store.apply_statements([(sql, rows) for sql, rows in body])
     return store
+
+
+def populate(population: Population, records: Iterable[bytes]) -> None:
+    """Give a population what a journal holds of it."""
+    for record in records:
+        kind, body = msgspec.msgpack.decode(record)
+        if kind == _POPULATION:
+            population.load(msgspec.msgpack.decode(item, type=tuple[str, bytes]) for item in body)
+        elif kind == _OWN:
+            observe(population, (msgspec.msgpack.decode(item, type=_Own) for item in body))
+
+
+def observe(population: Population, told: Iterable[_Own]) -> None:
+    """Tell a population of own successes, batch by batch."""
+    for own, since_ms in told:
+        population.observe({(ip, who): time_ms for ip, who, time_ms in own}, since_ms)
+
+
+def _pieces(kind: str, items: Iterable[bytes]) -> Iterator[bytes]:
+    return (encode((kind, group)) for group in cut(items))

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -31,7 +31,8 @@ _ABOUT: Final = "about.json"
 _BASE: Final = b"base"
 _SPACE: Final = "replica"
 _SET_MARK: Final = f"INSERT OR REPLACE INTO state VALUES ('{_SPACE}', 'mark', ?)"  # noqa: S608
-_CONNECT_S: Final = 10
+CONNECT_S: Final = 10
+"""As long as coming in may take."""
 STUCK_S: Final = 10
 """Brokers that let us in and then bring nothing new for so long are given up."""
 _READ_MS: Final = 500
@@ -228,40 +229,57 @@ def _made(folder: Path, fresh: Fresh) -> None:
 
 
 async def _identify(kafka: Kafka, environ: Mapping[str, str]) -> str:
-    """The cluster's id; nobody waits long for brokers that are down.
+    """The cluster's id.
 
     Raises:
-        ConnectionError: they are, or refuse us.
-        FileNotFoundError: there is no journal.
+        As `require`.
     """
     from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415
     from aiokafka.errors import KafkaError  # noqa: PLC0415
 
     from streams.kafka.client import connection  # noqa: PLC0415
-    from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
     from streams.kafka.topics import Topics  # noqa: PLC0415
 
     journal = Topics(kafka.prefix).state("decide")
-    found = await reach(kafka, environ, [journal])
-    if isinstance(found, Trouble):
-        raise ConnectionError(f"{found.says}: {found.do}")
-    topic = found.topics[journal]
-    if not topic.partitions:
-        raise FileNotFoundError(
-            f"reading {journal}: there is no such topic; start `breachline worker` with this "
-            "configuration first, check kafka.prefix, or name a scan's folder with --from"
-        )
-    if not topic.may_read:
-        raise ConnectionError(f"reading {journal}: allow this Kafka user Read on it")
+    await require(kafka, environ, [journal])
     admin = AIOKafkaAdminClient(**connection(kafka, environ))
     try:
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(CONNECT_S):
             await admin.start()
             return str((await admin.describe_cluster())["cluster_id"])
     except (KafkaError, TimeoutError) as error:
-        raise _lost(kafka, error) from None
+        raise lost(kafka, f"reading {journal}", error) from None
     finally:
         await admin.close()
+
+
+async def require(
+    kafka: Kafka, environ: Mapping[str, str], read: Sequence[str], write: Sequence[str] = ()
+) -> dict[str, int]:
+    """Topics that must be there, by name with their partitions; nobody waits long for the answer.
+
+    Raises:
+        ConnectionError: the brokers are down, or refuse us; with what to do.
+        FileNotFoundError: a topic is not there.
+    """
+    from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
+
+    found = await reach(kafka, environ, [*read, *write])
+    if isinstance(found, Trouble):
+        raise ConnectionError(f"{found.says}: {found.do}")
+    for name, topic in found.topics.items():
+        if not topic.partitions:
+            raise FileNotFoundError(
+                f"looking for {name}: there is no such topic; start `breachline worker` with this "
+                "configuration first, or correct kafka.prefix"
+            )
+        for right, lacks in (
+            ("Read", name in read and not topic.may_read),
+            ("Write", name in write and not topic.may_write),
+        ):
+            if lacks:
+                raise ConnectionError(f"using {name}: allow this Kafka user {right} on it")
+    return {name: topic.partitions for name, topic in found.topics.items()}
 
 
 async def _read(kafka: Kafka, environ: Mapping[str, str], mark: Mark | None) -> Fresh:
@@ -286,7 +304,7 @@ async def _read(kafka: Kafka, environ: Mapping[str, str], mark: Mark | None) -> 
     )
     place = TopicPartition(Topics(kafka.prefix).state("decide"), 0)
     try:
-        async with asyncio.timeout(_CONNECT_S):
+        async with asyncio.timeout(CONNECT_S):
             await consumer.start()
             consumer.assign([place])
             begin = (await consumer.beginning_offsets([place]))[place]
@@ -295,34 +313,32 @@ async def _read(kafka: Kafka, environ: Mapping[str, str], mark: Mark | None) -> 
         if mark is not None and not (begin <= mark.last and mark.next <= end):
             return ANOTHER
         consumer.seek(place, begin if mark is None else mark.last)
-        records = await _records(consumer, place, end)
+        records = [
+            Record(one.offset, one.key, one.value or b"", one.timestamp)
+            async for one in upto(consumer, place, end)
+        ]
     except (KafkaError, TimeoutError) as error:
-        raise _lost(kafka, error) from None
+        raise lost(kafka, f"reading {place.topic}", error) from None
     finally:
         await consumer.stop()
     return understood(mark, begin, records, end)
 
 
-async def _records(consumer: Any, place: Any, end: int) -> list[Record]:
-    """Everything up to an offset.
+async def upto(consumer: Any, place: Any, end: int) -> AsyncIterator[Any]:
+    """Every record before an offset, from where the consumer stands.
 
     Raises:
         TimeoutError: nothing came for a while.
     """
-    found: list[Record] = []
-    at = await consumer.position(place)
-    while at < end:
+    while (at := await consumer.position(place)) < end:
+        polled: list[Any] = []
         async with asyncio.timeout(STUCK_S):
-            while (now := await consumer.position(place)) <= at:
-                polled = await consumer.getmany(place, timeout_ms=_READ_MS)
-                # What came since may be a part of a transaction.
-                found += [
-                    Record(one.offset, one.key, one.value or b"", one.timestamp)
-                    for one in polled.get(place, ())
-                    if one.offset < end
-                ]
-        at = now
-    return found
+            while not polled and await consumer.position(place) == at:
+                polled = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
+        for record in polled:
+            # What came since may be a part of a transaction.
+            if record.offset < end:
+                yield record
 
 
 def understood(mark: Mark | None, begin: int, records: Sequence[Record], end: int) -> Fresh:
@@ -360,9 +376,10 @@ def _sha256(record: Record) -> bytes:
     return hashlib.sha256(record.value).digest()
 
 
-def _lost(kafka: Kafka, error: Exception) -> ConnectionError:
+def lost(kafka: Kafka, doing: str, error: Exception) -> ConnectionError:
+    """What brokers that let us in, and then went away, mean for a person."""
     why = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    where = ", ".join(kafka.brokers)
     return ConnectionError(
-        f"reading the decider's journal from Kafka at {', '.join(kafka.brokers)}: {why}: "
-        "see `breachline doctor`, then try again"
+        f"{doing}: Kafka at {where}: {why}: see `breachline doctor`, then try again"
     )
