@@ -1,0 +1,1 @@
+"""The campaign of `make chaos`, in parts that its short form in the tests uses too."""
