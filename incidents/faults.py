@@ -44,6 +44,10 @@ Span = tuple[int, int, int]
 """(first, last, when the last actor tipped the balance), event times."""
 
 
+ENOUGH_ACTIVE = MOST_ACTORS * 100 // ACTIVE_PERCENT
+"""With so many active, their percentage is no fewer than MOST_ACTORS."""
+
+
 def limit_of(active: int) -> int:
     """More actors than this are a fault where so many are active.
 

@@ -10,6 +10,7 @@ import msgspec
 
 from incidents.cases import QUIET_MS, Case, Fault, Group
 from incidents.faults import (
+    ENOUGH_ACTIVE,
     FEWEST_ACTORS,
     MOST_ACTORS,
     MOST_TARGETS,
@@ -30,8 +31,10 @@ from records.incident import Incident
 class Outages:
     """Open and past faults, by id."""
 
-    def __init__(self, register: Register, active: Callable[[int], int] = lambda _at_ms: 0) -> None:
-        """`active`: how many principals were active at an event time."""
+    def __init__(
+        self, register: Register, active: Callable[[int, int], int] = lambda _at, _most: 0
+    ) -> None:
+        """`active`: how many principals were active at an event time, and how far to count."""
         self._active = active
         self.faults: dict[str, Fault] = {}
         self._register = register
@@ -91,7 +94,7 @@ class Outages:
                 groups[id(group)] = group
         limit = MOST_ACTORS
         if len({who for _, who in entries}) > FEWEST_ACTORS:
-            limit = limit_of(self._active(entries[-1][0]))
+            limit = limit_of(self._active(entries[-1][0], ENOUGH_ACTIVE))
         found = spans(entries, limit)
         for span in found:
             self._extend(rule, span, awareness_ms)

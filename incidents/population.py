@@ -51,7 +51,6 @@ class Population:
         self._dirty: set[str] = set()
         self._last_min = 0
         self._swept_min = 0
-        self._active = (-1, 0)
 
     def observe(self, pairs: Mapping[tuple[str, str], int], since_ms: int | None = None) -> None:
         """Note own successes: (address, principal) -> time of the last one in this batch.
@@ -144,22 +143,19 @@ class Population:
             if _last_min(seen) >= since_min and (seen >> _SEEN) <= before_min
         }
 
-    def active(self, at_ms: int) -> int:
+    def active(self, at_ms: int, enough: int) -> int:
         """Distinct principals with an own success in the hour before `at_ms`, to the minute.
 
-        It looks at everybody once for each minute that is asked about: ask only where many did
-        the same thing at once.
+        Counts no further than `enough`: with many there, that is soon.
         """
-        at_min = at_ms // MINUTE_MS
-        if self._active[0] != at_min:
-            names = {
-                name
-                for people in self._people.values()
-                for name, seen in _each(people)
-                if (seen >> _SEEN) <= at_min and _last_min(seen) >= at_min - HOUR_MIN
-            }
-            self._active = (at_min, len(names))
-        return self._active[1]
+        at_min, names = at_ms // MINUTE_MS, set[str]()
+        for people in self._people.values():
+            for name, seen in _each(people):
+                if (seen >> _SEEN) <= at_min and _last_min(seen) >= at_min - HOUR_MIN:
+                    names.add(name)
+            if len(names) >= enough:
+                return enough
+        return len(names)
 
     def _behind(self, target: str) -> Iterator[_One | dict[str, int]]:
         if "/" not in target:

@@ -127,8 +127,8 @@ ACTIVE = [
 )
 def test_active(pairs, at_min, expected):
     population = seen(*pairs)
-    assert population.active(T0 + at_min * MINUTE) == expected
-    assert population.active(T0 + at_min * MINUTE) == expected
+    assert population.active(T0 + at_min * MINUTE, 100) == expected
+    assert population.active(T0 + at_min * MINUTE, 1) == min(expected, 1)
 
 
 def test_the_names_behind_an_address():
