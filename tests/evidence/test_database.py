@@ -248,3 +248,87 @@ def test_what_is_wrong_with_a_later_row_is_mapped_too(tmp_path):
         )
         with pytest.raises(RuntimeError, match=r"reading numbers: .*: integer overflow"):
             list(rows)
+
+
+def dump(store):
+    names = [n for (n,) in store.rows("", "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: sorted(store.rows("", f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A store that notes, and an empty one."""
+    with (
+        EmbeddedStore.open(tmp_path / "a") as first,
+        EmbeddedStore.open(tmp_path / "b") as second,
+    ):
+        first.note_statements()
+        yield first, second
+
+
+def test_nothing_is_noted_unless_asked_for(tmp_path):
+    with EmbeddedStore.open(tmp_path) as store:
+        store.add_counts({"lines": 1})
+        assert store.take_statements() == []
+
+
+def test_what_was_written_can_be_written_elsewhere(pair):
+    first, second = pair
+    with first.transaction():
+        first.add_counts({"lines": 1, "events": 2})
+        first.save_state([("a", "k", b"1"), ("a", "gone", b"1")])
+    first.save_state([("a", "gone", b"")])
+    taken = first.take_statements()
+    second.apply_statements(taken)
+    assert dump(second) == dump(first)
+    assert dump(first)["state"] == [("a", "k", b"1")]
+    assert first.take_statements() == [], "taken once"
+
+
+def test_reading_is_not_noted(pair):
+    first, _ = pair
+    first.add_counts({"lines": 1})
+    first.take_statements()
+    assert list(first.load_state("a")) == []
+    first.row("", "SELECT 1")
+    with first.writing("looking") as db:
+        assert db.execute("SELECT n FROM count").fetchall() == [(1,)]
+    assert first.take_statements() == []
+
+
+def test_what_was_rolled_back_is_not_noted(pair):
+    first, second = pair
+    first.add_counts({"lines": 1})
+    with contextlib.suppress(ArithmeticError), first.transaction():
+        first.add_counts({"lines": 100})
+        raise ArithmeticError
+    with pytest.raises(RuntimeError, match="no such table"), first.writing("spoiling") as db:
+        db.execute("DELETE FROM nonsense")
+    first.add_counts({"lines": 2})
+    second.apply_statements(first.take_statements())
+    assert dump(second) == dump(first)
+    assert dump(first)["count"] == [("lines", 3)]
+
+
+def test_statements_are_applied_together_or_not_at_all(pair):
+    _, second = pair
+    before = dump(second)
+    wrong = [
+        ("INSERT INTO count VALUES (?, ?)", [("lines", 1)]),
+        ("INSERT INTO no VALUES (?)", [(1,)]),
+    ]
+    with pytest.raises(RuntimeError, match="following another worker"):
+        second.apply_statements(wrong)
+    assert dump(second) == before
+
+
+def test_an_image_opens_as_the_same_store(pair, tmp_path):
+    first, _ = pair
+    first.add_counts({"lines": 7})
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / FILE).write_bytes(first.image())
+    with EmbeddedStore.open(tmp_path / "c", durable=False) as third:
+        assert dump(third) == dump(first)
+        first.add_counts({"lines": 1})
+        third.apply_statements(first.take_statements()[-1:])
+        assert dump(third) == dump(first)

@@ -241,3 +241,35 @@ def test_a_restart_goes_on_where_it_was():
     other.offset = log.offset
     assert other.read(nginx(second=1)) == log.read(nginx(second=1))
     assert LATENESS_MS == 60_000
+
+
+def read_apart(log, lines, places):
+    return log.reader.read_apart(log.state, [line.encode() for line in lines], places)
+
+
+def test_lines_with_places_of_their_own_are_named_by_them():
+    log = Log()
+    batch = read_apart(log, [nginx(), "", "what?", nginx(second=1)], [5, 6, 1 << 20, 7 << 20])
+    assert counts(batch) == (3, 2, 1, 0, 0)
+    assert [(e.id, e.offset) for e in batch.events] == [
+        ("src-5", 5),
+        (f"src-{7 << 20:x}", 7 << 20),
+    ]
+    assert [reject.offset for reject in batch.rejects] == [1 << 20]
+    assert log.state.position == (7 << 20) + 1
+
+
+def test_places_that_were_read_are_duplicate():
+    log = Log()
+    read_apart(log, [nginx(), nginx()], [3, 9])
+    assert counts(read_apart(log, [nginx()] * 4, [3, 8, 9, 10])) == (4, 1, 0, 3, 0)
+    assert counts(read_apart(log, [], [])) == (0, 0, 0, 0, 0)
+    assert log.state.position == 11
+
+
+def test_apart_or_in_a_frame_lines_are_judged_alike():
+    lines = [nginx(f"/users/{n}", n) for n in range(40)]
+    framed, apart = Log(), Log()
+    in_frame = framed.read(*lines)
+    places = [event.offset for event in in_frame.events]
+    assert read_apart(apart, lines, places) == in_frame

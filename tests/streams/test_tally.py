@@ -102,3 +102,49 @@ def test_it_survives_a_restart():
     assert again == tally
     again.add(Batch("s", lines=1, events=[event(2)]))
     assert again.events == 3
+
+
+@pytest.mark.parametrize("cut", range(5))
+def test_merged_counts_are_those_of_all_batches(cut):
+    batches = [
+        Batch(
+            "s", lines=5 + n, duplicate=n, late=n % 2,
+            events=[
+                event(n, route=f"/{n % 2}", verdict="foreign", allowed="delegate", session="x"),
+                event(n + 9, verdict="own", provenance="", late=bool(n % 2)),
+            ],
+            rejects=[reject(("binary", "not_json")[n % 2])],
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    whole, first, second = Tally(), Tally(), Tally()
+    for n, batch in enumerate(batches):
+        whole.add(batch)
+        (first if n < cut else second).add(batch)
+    for tally in (whole, second):
+        tally.found([finding("fin-1", rule="canary")])
+    first.merge(second)
+    assert first == whole
+
+
+def test_merging_one_that_counted_nothing_changes_nothing():
+    tally, other = Tally(), Tally()
+    tally.add(Batch("s", lines=1, events=[event(0)]))
+    before = msgspec.msgpack.encode(tally)
+    tally.merge(Tally())
+    assert msgspec.msgpack.encode(tally) == before
+    other.merge(tally)
+    assert other == tally
+
+
+def test_merged_routes_are_bounded():
+    tally, other = Tally(), Tally()
+    tally.routes = {f"/{n}": {"own": 1} for n in range(MAX_ROUTES)}
+    other.routes = {"/0": {"own": 2}, "/new": {"own": 3}, "/newer": {"foreign": 4}}
+    tally.merge(other)
+    assert len(tally.routes) == MAX_ROUTES + 1
+    assert (tally.routes["/0"], tally.routes[OTHER_ROUTES]) == (
+        {"own": 3},
+        {"own": 3, "foreign": 4},
+    )
+    assert other.routes["/new"] == {"own": 3}, "what was merged stays as it was"

@@ -1,0 +1,226 @@
+"""One partition of access.raw: every line once, whatever form it comes in and wherever it stops."""
+
+import msgspec
+import pytest
+
+from evidence.keys import CredentialDigest
+from intake.ownership import Tables
+from records.ids import partition
+from streams.kafka.intake import Intake, Record
+from streams.kafka.topics import Topics
+from streams.kafka.wire import decode_signals, decode_slices
+from streams.settings import Settings
+from streams.tally import Tally
+from tests import _attack
+
+NAMES = Topics("breachline.")
+DIGEST = CredentialDigest(b"k" * 32)
+LINES = [line.encode() for line in [*_attack.ordinary(5), *_attack.walk(start_s=300)]]
+FAULT = (0, "too_long", "ab" * 32, b"AAAA")
+
+
+def intake(partitions=4, number=1, **config) -> Intake:
+    kafka = {"brokers": ["127.0.0.1:9"], "partitions": partitions}
+    settings = Settings.model_validate({"kafka": kafka, **config})
+    return Intake(settings, Tables({}, {}, []), DIGEST, number)
+
+
+def frame(offset, place, *lines, source=b"a1b2c3d4e5f60718", faults=()):
+    headers = [("source", source), ("name", b"access.log"), ("offset", b"%d" % place)]
+    if faults:
+        headers.append(("faults", msgspec.msgpack.encode(faults)))
+    return Record(offset, b"".join(lines), headers)
+
+
+def frames(size=10, first=0):
+    found, place = [], 0
+    for number, start in enumerate(range(0, len(LINES), size)):
+        part = LINES[start : start + size]
+        found.append(frame(first + number, place, *part))
+        place += sum(map(len, part))
+    return found
+
+
+def messages(first=0):
+    return [Record(first + 2 * n, line.rstrip(b"\n"), ()) for n, line in enumerate(LINES)]
+
+
+def take(one, records):
+    for _ in one.take(records):
+        pass
+
+
+def said(outputs):
+    """(tally of all, signals, exposures) of a task's outputs."""
+    tally = Tally()
+    slices = [decode_slices(o.value) for o in outputs if o.topic == NAMES.exposures]
+    for slice_frame in slices:
+        if slice_frame.tally is not None:
+            tally.merge(slice_frame.tally)
+    signals = [
+        (o.partition, kind, signal)
+        for o in outputs
+        if o.topic == NAMES.signals
+        for kind, signal in decode_signals(o.value).signals
+    ]
+    exposures = [x for f in slices for one in f.slices for x in one.exposures]
+    return tally, signals, exposures
+
+
+@pytest.mark.parametrize("records", [frames(), messages()], ids=["frames", "messages"])
+def test_what_is_notable_goes_on_and_the_rest_is_counted(records):
+    one = intake()
+    take(one, records)
+    assert one.position == records[-1].offset + 1
+    tally, signals, exposures = said(one.collect(idle=False))
+    count = len(LINES)
+    assert (tally.lines, tally.events, tally.duplicate, tally.rejected) == (count, count, 0, {})
+    assert sorted({x.target for x in exposures}) == sorted(_attack.VICTIMS)
+    assert {signal.principal for _, _, signal in signals} == {_attack.ATTACKER}
+    for shard, kind, signal in signals:
+        assert shard == partition(signal.key(kind), 4)
+    assert len({(kind, signal.event) for _, kind, signal in signals}) == len(signals)
+
+
+def test_every_partition_of_signals_hears_how_far_it_is():
+    one = intake()
+    take(one, frames())
+    outputs = one.collect(idle=True)
+    heard = {o.partition: decode_signals(o.value) for o in outputs if o.topic == NAMES.signals}
+    assert {(f.origin, f.watermark_ms, f.idle) for f in heard.values()} == {
+        ("i1", one.watermark_ms, True)
+    }
+    assert set(heard) == {0, 1, 2, 3}
+    (last,) = [decode_slices(o.value) for o in outputs if o.topic == NAMES.exposures][-1:]
+    assert (last.origin, last.watermark_ms, last.idle) == ("i1", one.watermark_ms, True)
+
+
+def test_nothing_new_is_nothing_to_say_but_idleness_is():
+    one = intake()
+    assert one.collect(idle=False)
+    assert one.collect(idle=False) == []
+    take(one, frames())
+    assert one.collect(idle=False)
+    assert one.collect(idle=False) == []
+    assert one.collect(idle=True)
+    assert one.collect(idle=True) == []
+
+
+def test_a_frame_that_comes_twice_counts_once():
+    one = intake()
+    first, *rest = frames()
+    take(one, [first, msgspec.structs.replace(first, offset=1)])
+    again = msgspec.structs.replace(first, offset=2)
+    take(one, [again, *(msgspec.structs.replace(r, offset=r.offset + 2) for r in rest)])
+    tally, _, exposures = said(one.collect(idle=False))
+    assert (tally.events, tally.duplicate) == (len(LINES), 2 * 10)
+    assert len(exposures) == len(_attack.VICTIMS)
+
+
+def test_records_before_the_position_are_left_out():
+    one = intake()
+    take(one, messages())
+    take(one, messages())
+    assert said(one.collect(idle=False))[0].lines == len(LINES)
+
+
+def test_many_lines_in_a_message_are_many_lines():
+    one = intake()
+    take(one, [Record(7, b"".join(LINES), ()), Record(8, b"", ()), Record(9, None, ())])
+    tally, _, exposures = said(one.collect(idle=False))
+    assert (tally.lines, one.position) == (len(LINES), 10)
+    assert len({x.event for x in exposures}) == len(_attack.VICTIMS)
+
+
+def test_a_line_is_named_by_partition_offset_and_number():
+    def named(records, number=1):
+        one = intake(number=number)
+        take(one, records)
+        return [x.event for x in said(one.collect(idle=False))[2]]
+
+    assert named(messages()) == named(messages())
+    assert not set(named(messages())) & set(named(messages(), number=2))
+    assert not set(named(messages())) & set(named(messages(first=1_000)))
+
+
+def test_bytes_that_never_came_are_a_gap():
+    one = intake()
+    take(one, [frame(0, 0, *LINES[:10]), frame(1, 99_000, *LINES[10:20])])
+    slices = [
+        piece
+        for o in one.collect(idle=False)
+        if o.topic == NAMES.exposures
+        for piece in decode_slices(o.value).slices
+    ]
+    size = sum(map(len, LINES[:10]))
+    assert [gap for piece in slices for gap in piece.gaps] == [
+        (99_000, f"access.log: bytes {size:,} to 99,000 never came")
+    ]
+
+
+def test_rejected_lines_go_to_the_deadletter():
+    one = intake()
+    take(one, [Record(3, b"what? password=hunter2", ()), frame(4, 0, *LINES, faults=[FAULT])])
+    dead = [o for o in one.collect(idle=False) if o.topic == NAMES.deadletter]
+    headers = [dict(o.headers) for o in dead]
+    assert [(h["reason"], h["source"], h["offset"], h["name"]) for h in headers] == [
+        (b"not_json", headers[0]["source"], str(3 << 20).encode(), b"breachline.access.raw/1"),
+        (b"too_long", b"a1b2c3d4e5f60718", b"0", b"access.log"),
+    ]
+    assert headers[1]["sha256"] == FAULT[2].encode()
+    assert [o.key for o in dead] == [h["source"] for h in headers]
+    assert b"hunter2" not in dead[0].value
+
+
+def test_own_successes_are_told_once_a_minute():
+    one = intake()
+    take(one, frames())
+    told = [
+        own
+        for o in one.collect(idle=False)
+        if o.topic == NAMES.exposures
+        for piece in decode_slices(o.value).slices
+        for own in piece.own
+    ]
+    minutes = {(ip, who, time_ms // 60_000) for ip, who, time_ms in told}
+    assert {who for _, who, _ in minutes} == set(_attack.PEOPLE)
+    assert len(minutes) == 5 * len(_attack.PEOPLE)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 7])
+@pytest.mark.parametrize("records", [frames(), messages()], ids=["frames", "messages"])
+def test_one_made_from_the_state_goes_on_with_the_same_words(records, stop):
+    whole = intake()
+    take(whole, records[:stop])
+    whole.collect(idle=False)
+    known: dict[str, dict[str, bytes]] = {}
+    for space, key, value in whole.take_dirty():
+        known.setdefault(space, {})[key] = value
+    other = intake()
+    other.load(known)
+    assert other.position == whole.position == records[stop - 1].offset + 1
+    for one in (whole, other):
+        take(one, records)
+    tally, signals, exposures = said(whole.collect(idle=True))
+    assert said(other.collect(idle=True)) == (tally, signals, exposures)
+    assert tally.lines > 0
+    assert dict_of(other.take_dirty()) == dict_of(whole.take_dirty())
+
+
+def dict_of(items):
+    return {(space, key): value for space, key, value in items}
+
+
+def test_stopped_half_way_the_position_is_that_of_what_was_read():
+    one = intake()
+    records = frames()
+    reading = one.take(records)
+    next(reading)
+    next(reading)
+    tally, _, _ = said(one.collect(idle=False))
+    assert (one.position, tally.lines) == (2, 20)
+
+
+def test_without_kafka_it_says_what_is_missing():
+    with pytest.raises(ValueError, match="needs `kafka:`"):
+        Intake(Settings(), Tables({}, {}, []), DIGEST, 0)
