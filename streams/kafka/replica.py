@@ -264,6 +264,8 @@ async def require(
     """
     from streams.kafka.reach import Trouble, reach  # noqa: PLC0415
 
+    # What the client logs, we say: without a handler Python would print it as well.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     found = await reach(kafka, environ, [*read, *write])
     if isinstance(found, Trouble):
         raise ConnectionError(f"{found.says}: {found.do}")

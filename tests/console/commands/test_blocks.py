@@ -58,7 +58,7 @@ def test_of_a_deployment(cli, tmp_path, result):
 
 def test_what_waits_on_a_deployment_is_not_approved_from_here(cli, tmp_path):
     with EmbeddedStore.open(tmp_path / "store") as store:
-        waits = action(mode="approval", until_ms=1 << 50, guard=Guard("approve", "asked"))
+        waits = action(mode="approval", until_ms=1 << 45, guard=Guard("approve", "asked"))
         store.log.append_intent(waits)
         store.outbox_add(waits.id, 0)
         store.outbox_update(
