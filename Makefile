@@ -21,7 +21,7 @@ FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 pyt
 	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
 	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
 
-.PHONY: help setup dev run check test bench bench-kafka lock up down clean
+.PHONY: help setup dev run check test bench bench-kafka chaos lock up down clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -85,6 +85,9 @@ $(BENCH)/.done: benchmarks/requirements-bench.lock
 
 bench-kafka: $(DEV) $(BENCH)/.done ## a worker on a real Kafka beside bare Faust, Quix Streams and Bytewax
 	@$(PY) -m benchmarks.kafka
+
+chaos: $(DEV) ## kill, freeze and cut off workers and brokers; writes docs/reliability.md (an hour)
+	@$(PY) -m benchmarks.chaos
 
 # uv only resolves; it comes into a throw-away environment. UPGRADE=1 takes newer versions.
 UV_COMPILE = uv pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \

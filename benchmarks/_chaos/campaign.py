@@ -7,8 +7,8 @@ sooner than 12 s after the last one was over.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,12 +18,14 @@ from benchmarks._chaos.stack import KAFKA_FAULTS, Result, Stack
 from benchmarks._chaos.world import SESSION_TIMEOUT_S, World
 from tests.stack._kafka import Cluster, Kafka
 
-Kind = Literal["none", "kill", "freeze", "broker", "leader"]
+Kind = Literal["kill", "freeze", "broker", "leader"]
 APART_S = 12
 WARM_UP_S = 6
 FROZEN_S = 1.5 * SESSION_TIMEOUT_S
 AWAY_S = 3
 """How long a broker is gone."""
+LASTS_S: dict[Kind, float] = {"kill": 0, "freeze": FROZEN_S, "broker": 12, "leader": FROZEN_S + 8}
+"""How long a fault takes at most, ordinarily: a fault that takes longer delays the next."""
 BEHIND_S = 2
 """A deployment has recovered when less than so much of the feed waits to be read."""
 _LOOK_S = 0.5
@@ -47,40 +49,57 @@ class Plan(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a run came to."""
+    """What a run came to, beside the scan of its lines."""
 
     plan: Plan
     result: Result
-    differences: dict[str, str]
-    """From the reference, by field."""
+    reference: Outcome
     recoveries_s: tuple[float, ...]
     """From each fault until less than BEHIND_S of the feed waited, or the next fault came."""
 
     @property
+    def differences(self) -> dict[str, str]:
+        """From the reference, by field."""
+        return self.result.outcome.differences(self.reference)
+
+    @property
+    def against(self) -> dict[str, str]:
+        """All that speaks against the run; empty if it was exact."""
+        told = self.differences
+        for name in ("ledger", "gateway"):
+            if words := getattr(self.result, name):
+                told[name] = "; ".join(words)
+        return told
+
+    @property
     def is_exact(self) -> bool:
-        return not (self.differences or self.result.ledger or self.result.gateway)
+        return not self.against
 
 
-def lines_for(faults: int, rate: int) -> int:
-    """How long a log must be for so many faults."""
-    return int(rate * max(60, WARM_UP_S + (faults + 1) * (APART_S + 4)))
+def seconds_for(faults: Sequence[Kind]) -> float:
+    """How long a log must last for these faults: a third more than the least."""
+    return max(60.0, WARM_UP_S + sum(4 / 3 * APART_S + LASTS_S[kind] for kind in faults) + APART_S)
 
 
-def moments(faults: int, lines: int, rate: int, rng: random.Random) -> list[int]:
-    """At how many fed lines each fault comes: by chance, and at least 12 s apart."""
-    apart = APART_S * rate
-    first = WARM_UP_S * rate
-    room = lines - first - apart * max(0, faults - 1) - 2 * rate
-    if room < 0:
-        raise ValueError(f"{lines:,} lines at {rate:,}/s are too few for {faults} faults")
-    drawn = sorted(rng.randrange(room + 1) for _ in range(faults))
-    return [first + extra + n * apart for n, extra in enumerate(drawn)]
+def moments(faults: Sequence[Kind], seconds: float, rng: random.Random) -> list[float]:
+    """When in the log each fault comes: by chance, and at least 12 s after the last was over."""
+    least = WARM_UP_S + sum(APART_S + LASTS_S[kind] for kind in faults)
+    if seconds < least:
+        raise ValueError(f"a log of {seconds:.0f} s is too short for {', '.join(faults)}")
+    begins, before_s = [], float(WARM_UP_S)
+    for extra_s, kind in zip(
+        sorted(rng.uniform(0, seconds - least) for _ in faults), faults, strict=True
+    ):
+        begins.append(before_s + extra_s)
+        before_s += APART_S + LASTS_S[kind]
+    return begins
 
 
 async def run(plan: Plan, world: World, home: Path) -> tuple[Result, tuple[float, ...]]:
     """Start everything, feed, disturb, wait for the end, and read what is there."""
     async with AsyncExitStack() as opened:
-        nodes = opened.enter_context(_kafka(plan.brokers, home / "kafka"))
+        nodes = _kafka(plan.brokers, home / "kafka")
+        opened.enter_context(nodes)
         stack = Stack(world, nodes.brokers, "chaos", home / "stack")
         await opened.enter_async_context(stack)
         for number in range(plan.workers):
@@ -95,12 +114,6 @@ async def run(plan: Plan, world: World, home: Path) -> tuple[Result, tuple[float
             await stack.finished(_END_TIMEOUT_S)
             watching.cancel()
         return await stack.result(), troubles.recoveries_s()
-
-
-def report(plan: Plan, world: World, home: Path, reference: Outcome) -> Report:
-    """`run`, beside the reference."""
-    result, recoveries_s = asyncio.run(run(plan, world, home))
-    return Report(plan, result, result.outcome.differences(reference), recoveries_s)
 
 
 def _kafka(count: int, home: Path) -> Kafka | Cluster:
@@ -124,12 +137,12 @@ class _Troubles:
         """Each fault in its time."""
         world, plan = self._stack.world, self._plan
         loop = asyncio.get_running_loop()
-        over_s = loop.time()
-        for count, kind in zip(
-            moments(len(plan.faults), world.lines, world.rate, self._rng), plan.faults, strict=True
-        ):
-            while self._feeder.fed < count or loop.time() < over_s + APART_S:  # noqa: ASYNC110
-                if self._feeder.done:
+        over_s = -float(APART_S)
+        begins = moments(plan.faults, world.lines / world.rate, self._rng)
+        for begin_s, kind in zip(begins, plan.faults, strict=True):
+            count = begin_s * world.rate
+            while self._feeder.fed < count or loop.time() < over_s + APART_S:
+                if self._feeder.fed == world.lines:
                     raise RuntimeError(f"{kind}: the log ended before its fault; give more lines")
                 await asyncio.sleep(_PAUSE_S)
             self._stack.check()

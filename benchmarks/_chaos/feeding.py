@@ -28,7 +28,6 @@ class Feeder:
         self.topic = topic
         self.way = way
         self.fed = 0
-        self.done = False
         self._brokers = brokers
         self._waiting: list[asyncio.Future[object]] = []
 
@@ -53,7 +52,9 @@ class Feeder:
         started = loop.time()
         try:
             with ExitStack() as files:
-                parts = [files.enter_context(path.open("rb")) for path in self.world.parts]
+                parts: list[BinaryIO] = [
+                    files.enter_context(path.open("rb")) for path in self.world.parts
+                ]
                 ways = {"frames": self._frames, "lines": self._lines}
                 async for count in ways[self.way](producer, parts):
                     self.fed += count
@@ -63,7 +64,6 @@ class Feeder:
                     await asyncio.sleep(max(0.0, due - loop.time()))
             await self._acknowledged()
         finally:
-            self.done = True
             await producer.stop()
 
     async def _acknowledged(self) -> None:

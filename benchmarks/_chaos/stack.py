@@ -228,8 +228,8 @@ class Stack:
         }
         if len(set(heads.values())) > 1:
             yield f"ledger: {heads}"
-        ids = Counter(key for key, _ in _entries(told["ledger"]))
-        if twice := [key for key, n in ids.items() if n > 1]:
+        numbers = Counter(key for key, _ in _entries(told["ledger"]))
+        if twice := [key for key, n in numbers.items() if n > 1]:
             yield f"ledger: {len(twice)} entries stand there twice, such as {twice[0]}"
 
     def _at_the_gateway(self, told: dict[str, list[ConsumerRecord]]) -> Iterable[str]:

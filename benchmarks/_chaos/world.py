@@ -23,8 +23,9 @@ from tests._gateway import TOKEN
 PROGRAM = Path(sys.executable).with_name("breachline")
 SOURCES = 4
 SESSION_TIMEOUT_S = 6
-LEAD_S = 10
-"""The first line is of the moment at which feeding begins, about."""
+_LEAD_S = 10
+_WRITTEN_PER_S = 100_000
+"""Lines: the first is of the moment at which feeding begins, about."""
 TOKEN_ENV = "GATEWAY_TOKEN"
 CAMPAIGN_TIMEOUT_S = 1_800
 
@@ -32,14 +33,13 @@ CAMPAIGN_TIMEOUT_S = 1_800
 class World:
     """One log as four gateways wrote it, in turn; a folder for everything about it."""
 
-    def __init__(
-        self, folder: Path, lines: int, rate: int, seed: int, *, start_ms: int | None = None
-    ) -> None:
+    def __init__(self, folder: Path, lines: int, rate: int, seed: int) -> None:
         """Write the log and cut it; `rate` is the lines a second in its own time too."""
         self.folder = folder
         self.lines = lines
         self.rate = rate
-        begin_ms = SystemClock().now_ms() + LEAD_S * 1000 if start_ms is None else start_ms
+        lead_s = _LEAD_S + lines / _WRITTEN_PER_S
+        begin_ms = SystemClock().now_ms() + int(lead_s * 1000)
         begin = datetime.fromtimestamp(begin_ms / 1000, UTC).isoformat(timespec="milliseconds")
         words = ["simulate", "--out", folder / "log", "--lines", lines, "--seed", seed]
         words += ["--hours", f"{lines / rate / 3600:.6f}", "--users", 20_000]
