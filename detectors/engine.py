@@ -161,6 +161,11 @@ class Engine:
         """How many keys each detector holds."""
         return {detector.id: len(kept) for detector, kept in self._watches}
 
+    @property
+    def evicted(self) -> dict[str, int]:
+        """How many keys each detector has forgotten for want of room."""
+        return {detector.id: kept.evicted for detector, kept in self._watches}
+
     def take_dirty(self) -> list[tuple[str, str, bytes]]:
         """(space, key, value) of what changed since the last call; an empty value: it left."""
         return [

@@ -86,6 +86,12 @@ class Console(Block):
     listen: HostPort = "127.0.0.1:8642"
 
 
+class Metrics(Block):
+    """`metrics:` where Prometheus and health checks ask; a worker also answers without it."""
+
+    listen: HostPort = "127.0.0.1:9108"
+
+
 class History(Block):
     """`history:` the access events that are kept for search, capture and long look-backs."""
 
@@ -108,6 +114,7 @@ class Settings(BaseModel):
     kafka: Kafka | None = None
     elasticsearch: Elasticsearch | None = None
     console: Console = Console()
+    metrics: Metrics | None = None
     history: History = History()
 
 

@@ -29,11 +29,12 @@ def command(config: Path | None, data_dir: Path | None) -> int:
     # Here, not above: Faust takes a second to import, and no other command needs it.
     from streams.app import make, serve  # noqa: PLC0415
 
-    with refusing():
-        worker = make(config, os.environ, data_dir)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
     for chatty in ("aiokafka", "faust", "mode", "httpx"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    with refusing():
+        worker = make(config, os.environ, data_dir)
+        worker.listen()
     return 130 if asyncio.run(serve(worker)) == signal.SIGINT else 0

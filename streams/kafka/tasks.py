@@ -64,6 +64,7 @@ class Task(ABC):
         self.place = place
         self.commits = 0
         self.restarts = -1
+        self.gathers = 0
         self._make_journal = journal
         self._seek = seek
         self._highwater = highwater
@@ -191,6 +192,7 @@ class Task(ABC):
         journal = self._journal
         if journal is None:
             raise ConnectionError("the task was given up")
+        self.gathers += 1
         outputs, state = self.gather()
         if not outputs and not state:
             return

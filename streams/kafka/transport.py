@@ -41,6 +41,22 @@ class _Thread(driver.AIOKafkaConsumerThread):
         self.seek(partition, offset)
         self._handed[TopicPartition(*partition)] = offset
 
+    def lag(self, place: TopicPartition, position: int) -> int | None:
+        """Records from `position` to the end of a partition; None while the end is not known.
+
+        Markers of transactions have offsets, and are none: what was fetched is compared with the
+        end, and only what was handed over with `position`.
+        """
+        consumer: Any = self._consumer
+        assigned = consumer._subscription.subscription if consumer else None  # noqa: SLF001
+        assignment = assigned.assignment if assigned else None
+        state = assignment.state_value(place) if assignment else None
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return None
+        waiting = self._handed.get(place, position) - position
+        unfetched: int = state.highwater - state.position
+        return max(0, unfetched) + max(0, waiting)
+
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         subscription: Any = consumer._subscription.subscription  # noqa: SLF001  no public way
         assignment: Any = subscription.assignment if subscription else None
@@ -68,6 +84,11 @@ class Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    def lag(self, place: TopicPartition, position: int) -> int | None:
+        """As the thread's."""
+        found: int | None = self._thread.lag(place, position)
+        return found
 
     async def _seek(self, partition: TP, offset: int) -> None:
         await self._thread.call_thread(self._thread.seek_here, partition, offset)

@@ -176,3 +176,4 @@ def test_keys_are_bounded_and_evictions_counted():
     engine.take_dirty()
     assert engine.keys["identity_fanout"] == 100
     assert engine.counters["evicted"] >= 100
+    assert sum(engine.evicted.values()) == engine.counters["evicted"]
