@@ -26,15 +26,18 @@ from responders.capture_evidence import CaptureEvidence
 from streams.capture import StoreCapture
 from streams.clock import Clock, SystemClock
 from streams.enforcement import gateway_of
+from streams.exposition import Exposition, listening
 from streams.kafka.client import connection, faust_credentials
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake
 from streams.kafka.journal import Journal
+from streams.kafka.meter import Measured, Meter
 from streams.kafka.settings import Kafka
 from streams.kafka.tasks import DecideTask, DetectTask, IntakeTask, Task
 from streams.kafka.topics import Topics, ensure
 from streams.kafka.transport import POLL_RECORDS, PollSchema, Transport
+from streams.metrics import Meters
 from streams.reread import NeverBlockFile
 from streams.settings import Settings, load
 from streams.tables import read_tables
@@ -66,6 +69,10 @@ class Worker:
         self._running: dict[TP, asyncio.Future[None]] = {}
         self._gateway: Responder | None = None
         self._open = AsyncExitStack()
+        self._meters = Meters()
+        self._meter = Meter(self._meters, self.topics, self.tasks, self._lag, clock)
+        self._exposition: Exposition | None = None
+        self._asked = False
         self.app = self._app()
 
     # -- Faust
@@ -107,7 +114,7 @@ class Worker:
         async for event in stream.events():
             task = self.tasks.get(event.message.tp)
             if task is not None:
-                await task.take(event.message.value)
+                await self._meter.take(task, event.message.value)
 
     async def _assigned(self, _app: Any, *given: Any, **_: Any) -> None:
         """Take on what is new, and give up what is somebody else's now.
@@ -121,6 +128,7 @@ class Worker:
         for tp in assigned - self.tasks.keys():
             task = self.tasks[tp] = self._task(tp)
             self._running[tp] = self.app.add_future(task.run())
+        self._meter.joined = True
 
     async def _give_up(self, tp: TP) -> None:
         self.tasks.pop(tp)
@@ -130,8 +138,21 @@ class Worker:
 
     # -- life
 
+    def listen(self) -> None:
+        """Take the address for metrics; they are shown once the worker prepares.
+
+        Raises:
+            ValueError: one was configured, and cannot be had.
+        """
+        if not self._asked:
+            self._asked = True
+            self._exposition = listening(self._settings.metrics)
+
     async def prepare(self) -> None:
         """Make what is missing; goes on trying while no broker answers, and says so once."""
+        self.listen()
+        if self._exposition is not None:
+            self._exposition.start(self._meters.registry, self._meter.troubles)
         said = ""
         while True:
             try:
@@ -151,6 +172,8 @@ class Worker:
         for tp in list(self.tasks):
             await self._give_up(tp)
         await self._open.aclose()
+        if self._exposition is not None:
+            self._exposition.close()
 
     # -- tasks
 
@@ -158,11 +181,13 @@ class Worker:
         kafka, settings, clock = self.kafka, self._settings, self._clock
         place = TopicPartition(tp.topic, tp.partition)
         stage = {self.topics.raw: "intake", self.topics.signals: "detect"}.get(tp.topic, "decide")
+        seat = self._meter.seat(stage, place)
 
         def journal() -> Journal:
             name = f"{kafka.prefix}{stage}-{tp.partition}"
             opened = connection(kafka, self._environ)
-            return Journal(opened, name, self.topics.state(stage), tp.partition, kafka.group)
+            state = self.topics.state(stage)
+            return Measured(self._meter, seat, opened, name, state, tp.partition, kafka.group)
 
         common: Any = (place, journal, self._seek, self._highwater, clock, kafka.commit_ms / 1000)
         if stage == "intake":
@@ -172,7 +197,9 @@ class Worker:
         if stage == "detect":
             return DetectTask(
                 *common,
-                make=lambda: Detect(settings, tp.partition, self.raw, clock.monotonic_s()),
+                make=lambda: self._meter.timed(
+                    Detect(settings, tp.partition, self.raw, clock.monotonic_s())
+                ),
             )
         folder = settings.data_dir / "worker"
         return DecideTask(
@@ -192,6 +219,11 @@ class Worker:
     def _highwater(self, place: TopicPartition) -> int | None:
         end: int | None = self.app.consumer.highwater(TP(*place))
         return end
+
+    def _lag(self, place: TopicPartition, position: int) -> int | None:
+        consumer: Any = self.app.consumer
+        records: int | None = consumer.lag(place, position)
+        return records
 
 
 class _App(faust.App):
