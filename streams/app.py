@@ -27,6 +27,7 @@ from streams.capture import StoreCapture
 from streams.clock import Clock, SystemClock
 from streams.enforcement import gateway_of
 from streams.exposition import Exposition, listening
+from streams.herd import NUMBER, when_orphaned
 from streams.kafka.client import connection, faust_credentials
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
@@ -138,15 +139,18 @@ class Worker:
 
     # -- life
 
-    def listen(self) -> None:
+    def listen(self, number: int = 0) -> None:
         """Take the address for metrics; they are shown once the worker prepares.
+
+        `number`: which of several processes of one worker this is.
 
         Raises:
             ValueError: one was configured, and cannot be had.
         """
         if not self._asked:
             self._asked = True
-            self._exposition = listening(self._settings.metrics)
+            number = int(self._environ.get(NUMBER, "0"))
+            self._exposition = listening(self._settings.metrics, number)
 
     async def prepare(self) -> None:
         """Make what is missing; goes on trying while no broker answers, and says so once."""
@@ -189,7 +193,7 @@ class Worker:
             state = self.topics.state(stage)
             return Measured(self._meter, seat, opened, name, state, tp.partition, kafka.group)
 
-        common: Any = (place, journal, self._seek, self._highwater, clock, kafka.commit_ms / 1000)
+        common: Any = (place, journal, self._seek, self._told, clock, kafka.commit_ms / 1000)
         if stage == "intake":
             return IntakeTask(
                 *common, make=lambda: Intake(settings, self._tables, self._digest, tp.partition)
@@ -216,9 +220,10 @@ class Worker:
     async def _seek(self, place: TopicPartition, offset: int) -> None:
         await self.app.consumer.seek(TP(*place), offset)
 
-    def _highwater(self, place: TopicPartition) -> int | None:
-        end: int | None = self.app.consumer.highwater(TP(*place))
-        return end
+    def _told(self, place: TopicPartition) -> tuple[int, int] | None:
+        consumer: Any = self.app.consumer
+        told: tuple[int, int] | None = consumer.told(place)
+        return told
 
     def _lag(self, place: TopicPartition, position: int) -> int | None:
         consumer: Any = self.app.consumer
@@ -266,13 +271,16 @@ async def serve(worker: Worker) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
+    when_orphaned(stopped)
     app.finalize()
     starting = asyncio.ensure_future(app.start())
     gone = asyncio.ensure_future(app.wait_until_stopped())
+    told = asyncio.ensure_future(stopped.wait())
+    starting.add_done_callback(lambda begun: begun.cancelled() or (begun.exception() and stop(0)))
     try:
-        await asyncio.wait(
-            [asyncio.ensure_future(stopped.wait()), gone], return_when="FIRST_COMPLETED"
-        )
+        await asyncio.wait([told, gone], return_when="FIRST_COMPLETED")
+        if starting.done():
+            starting.result()
     finally:
         starting.cancel()
         await app.stop()

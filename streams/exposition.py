@@ -137,13 +137,19 @@ def _unwell(troubles: list[str]) -> tuple[int, str, bytes]:
     return 503, "application/json", f"{body}\n".encode()
 
 
-def listening(configured: Metrics | None) -> Exposition | None:
+def listening(configured: Metrics | None, number: int = 0) -> Exposition | None:
     """At the address that was configured; without one at the default, or nowhere if it is taken.
+
+    `number` is that of a process among several of one command: each has the next port.
 
     Raises:
         ValueError: the configured address cannot be listened on.
     """
-    listen = (configured or Metrics()).listen
+    host, _, port = (configured or Metrics()).listen.rpartition(":")
+    listen = f"{host}:{int(port) + number}"
+    host, _, port = listen.rpartition(":")
+    if int(port):
+        listen = f"{host}:{int(port) + number}"
     try:
         return Exposition(listen)
     except OSError as error:
