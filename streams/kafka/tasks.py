@@ -23,13 +23,12 @@ from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake, Record, State
 from streams.kafka.journal import Journal, cut
+from streams.kafka.quiet import Quiet, Told
 from streams.kafka.wire import Output, encode
 from streams.lift import lift_harmful
 from streams.live import RESPOND_S
 from streams.respond import Respond
 
-IDLE_S = 0.5
-"""A partition that had nothing more to read for so long holds up nobody."""
 _AGAIN_S = 1.0
 _MOST_PENDING = 200_000
 """Lines read and not committed, from which on reading waits."""
@@ -57,7 +56,7 @@ class Task(ABC):
         place: TopicPartition,
         journal: Callable[[], Journal],
         seek: Callable[[TopicPartition, int], Awaitable[None]],
-        highwater: Callable[[TopicPartition], int | None],
+        told: Told,
         clock: Clock,
         commit_s: float,
     ) -> None:
@@ -67,7 +66,7 @@ class Task(ABC):
         self.gathers = 0
         self._make_journal = journal
         self._seek = seek
-        self._highwater = highwater
+        self._quiet = Quiet(place, told, clock)
         self._clock = clock
         self._commit_s = commit_s
         self._journal: Journal | None = None
@@ -77,7 +76,6 @@ class Task(ABC):
         self._pending = 0
         self._next = 0
         """Offset after the last poll that was taken."""
-        self._polled_s = clock.monotonic_s()
         self._sought_s = 0.0
         self._turn = asyncio.Lock()
 
@@ -114,7 +112,7 @@ class Task(ABC):
         await self._ready.wait()
         await self._room.wait()
         async with self._turn:
-            self._polled_s = self._clock.monotonic_s()
+            self._quiet.polled()
             if poll.start > self._next:
                 await self._go_back()
                 return
@@ -142,10 +140,7 @@ class Task(ABC):
     @property
     def quiet(self) -> bool:
         """Whether there has been nothing to read for a while."""
-        if self._clock.monotonic_s() - self._polled_s <= IDLE_S:
-            return False
-        end = self._highwater(self.place)
-        return end is not None and end <= self._next
+        return self._quiet.lasts(self._next)
 
     # -- committing
 
@@ -165,6 +160,7 @@ class Task(ABC):
                         "%s/%d begins anew from its journal: %s",
                         self.place.topic, self.place.partition, f"{type(fault).__name__}: {fault}",
                     )  # fmt: skip
+                    self._quiet.away()
                     await self._drop()
                     await asyncio.sleep(_AGAIN_S)
         finally:
@@ -177,9 +173,9 @@ class Task(ABC):
         self.restore(records)
         self._next = self.position
         self._pending = 0
-        self._polled_s = self._clock.monotonic_s()
+        self._quiet.polled()
         await self._seek(self.place, self._next)
-        self._sought_s = self._polled_s
+        self._sought_s = self._clock.monotonic_s()
         self._room.set()
         self._ready.set()
 
@@ -199,7 +195,9 @@ class Task(ABC):
         self._pending = 0
         position, base = self.position, journal.wants_base
         whole = self.base() if base else state
+        begun_s = self._clock.monotonic_s()
         await journal.commit(outputs, whole, self.place, position, base=base)
+        self._quiet.answered(begun_s)
         self.commits += 1
         self._room.set()
         if base:

@@ -18,6 +18,8 @@ from faust.types.tuples import ConsumerMessage
 from streams.kafka.tasks import Poll
 
 POLL_RECORDS = 4_000
+_ANSWER_MS = 250
+"""So often brokers say that there is nothing new."""
 
 
 class _Thread(driver.AIOKafkaConsumerThread):
@@ -30,6 +32,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust ties it to its own way
+        consumer._fetch_max_wait_ms = _ANSWER_MS  # noqa: SLF001  Faust has 1,500
         return consumer
 
     async def on_partitions_assigned(self, *args: Any, **kwargs: Any) -> None:
@@ -41,21 +44,31 @@ class _Thread(driver.AIOKafkaConsumerThread):
         self.seek(partition, offset)
         self._handed[TopicPartition(*partition)] = offset
 
+    def told(self, place: TopicPartition) -> tuple[int, int] | None:
+        """(a partition's end, when the brokers last said so in ms UTC); None before they did."""
+        state = self._state(place)
+        if state is None or state.highwater is None:
+            return None
+        return state.highwater, state.timestamp
+
     def lag(self, place: TopicPartition, position: int) -> int | None:
         """Records from `position` to the end of a partition; None while the end is not known.
 
         Markers of transactions have offsets, and are none: what was fetched is compared with the
         end, and only what was handed over with `position`.
         """
-        consumer: Any = self._consumer
-        assigned = consumer._subscription.subscription if consumer else None  # noqa: SLF001
-        assignment = assigned.assignment if assigned else None
-        state = assignment.state_value(place) if assignment else None
+        state = self._state(place)
         if state is None or state.highwater is None or not state.has_valid_position:
             return None
         waiting = self._handed.get(place, position) - position
         unfetched: int = state.highwater - state.position
         return max(0, unfetched) + max(0, waiting)
+
+    def _state(self, place: TopicPartition) -> Any:
+        consumer: Any = self._consumer
+        assigned = consumer._subscription.subscription if consumer else None  # noqa: SLF001
+        assignment = assigned.assignment if assigned else None
+        return assignment.state_value(place) if assignment else None
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         subscription: Any = consumer._subscription.subscription  # noqa: SLF001  no public way
@@ -84,6 +97,11 @@ class Consumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+    def told(self, place: TopicPartition) -> tuple[int, int] | None:
+        """As the thread's."""
+        found: tuple[int, int] | None = self._thread.told(place)
+        return found
 
     def lag(self, place: TopicPartition, position: int) -> int | None:
         """As the thread's."""

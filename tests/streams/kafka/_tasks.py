@@ -138,32 +138,35 @@ class Stage(Task):
 
 
 class Consumer:
-    """Where seeks and high waters come from."""
+    """Where seeks go, and the brokers' word on the end comes from."""
 
-    def __init__(self):
+    def __init__(self, clock):
         self.sought: list[int] = []
         self.end: int | None = 0
+        self.silent_s = 0.0
+        """Since when the brokers have said nothing."""
+        self._clock = clock
 
     async def seek(self, place, offset):
         assert place == PLACE
         self.sought.append(offset)
 
-    def highwater(self, place):
+    def told(self, place):
         assert place == PLACE
-        return self.end
+        said_ms = self._clock.now_ms() - round(self.silent_s * 1000)
+        return None if self.end is None else (self.end, said_ms)
 
 
 class World:
     """A task, what it talks to, and its clock."""
 
     def __init__(self):
-        self.kept, self.consumer, self.clock = Kept(), Consumer(), HandClock()
+        self.kept, self.clock = Kept(), HandClock()
+        self.consumer = Consumer(self.clock)
         self.task = self.made()
 
     def made(self):
-        return Stage(
-            PLACE, self.kept, self.consumer.seek, self.consumer.highwater, self.clock, 0.001
-        )
+        return Stage(PLACE, self.kept, self.consumer.seek, self.consumer.told, self.clock, 0.001)
 
     @asynccontextmanager
     async def running(self):

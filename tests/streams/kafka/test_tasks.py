@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from streams.clock import HandClock
 from streams.kafka import tasks as module
-from streams.kafka.tasks import IDLE_S
+from streams.kafka.quiet import IDLE_S, RETURN_S, STALE_S
 from tests.streams.kafka._tasks import PLACE, Consumer, Kept, World, poll
 
 
@@ -233,6 +233,29 @@ def test_quiet(name, end, after_s, expected):
     asyncio.run(main())
 
 
+def test_a_commit_that_hung_is_no_quiet():
+    async def main():
+        world = World()
+        async with world.running():
+            await world.task.take(poll(0, 1))
+            world.consumer.end = 2
+            await world.committed(0, 1)
+            world.clock.advance(2 * IDLE_S)
+            assert world.task.quiet
+            world.kept.may_commit.clear()
+            await world.task.take(poll(2))
+            world.consumer.end = 3
+            await asyncio.sleep(0.01)
+            world.clock.advance(2 * STALE_S)
+            world.kept.may_commit.set()
+            await world.committed(0, 1, 2)
+            assert not world.task.quiet
+            world.clock.advance(RETURN_S + 1)
+            assert world.task.quiet
+
+    asyncio.run(main())
+
+
 class Keyed(module._Keyed):
     """The state of a stage as values by (space, key)."""
 
@@ -242,13 +265,14 @@ class Keyed(module._Keyed):
 def test_a_base_is_the_last_of_each():
     async def main():
         kept = Kept()
-        consumer = Consumer()
-        task = Keyed(PLACE, kept, consumer.seek, consumer.highwater, HandClock(), 0.001)
+        clock = HandClock()
+        consumer = Consumer(clock)
+        task = Keyed(PLACE, kept, consumer.seek, consumer.told, clock, 0.001)
         task.known([])
         first = task.changed([("a", "k", b"1"), ("a", "l", b"2"), ("b", "k", b"3")])
         second = task.changed([("a", "k", b"4"), ("a", "l", b"")])
         expected = {"a": {"k": b"4"}, "b": {"k": b"3"}}
-        other = Keyed(PLACE, kept, consumer.seek, consumer.highwater, HandClock(), 0.001)
+        other = Keyed(PLACE, kept, consumer.seek, consumer.told, clock, 0.001)
         assert other.known([*first, *second]) == expected
         assert other.known(task.base()) == expected
 
