@@ -16,7 +16,9 @@ from benchmarks._chaos.feeding import Feeder, Way
 from benchmarks._chaos.outcome import Outcome
 from benchmarks._chaos.stack import KAFKA_FAULTS, Result, Stack
 from benchmarks._chaos.world import SESSION_TIMEOUT_S, World
-from tests.stack._kafka import Cluster, Kafka
+from streams.kafka.settings import Kafka
+from tests.stack._kafka import Cluster
+from tests.stack._kafka import Kafka as Node
 
 Kind = Literal["kill", "freeze", "broker", "leader"]
 APART_S = 12
@@ -100,12 +102,13 @@ async def run(plan: Plan, world: World, home: Path) -> tuple[Result, tuple[float
     async with AsyncExitStack() as opened:
         nodes = _kafka(plan.brokers, home / "kafka")
         opened.enter_context(nodes)
-        stack = Stack(world, nodes.brokers, "chaos", home / "stack")
+        kafka = Kafka(brokers=nodes.brokers.split(","), session_timeout_s=SESSION_TIMEOUT_S)
+        stack = Stack(world, kafka, home / "stack")
         await opened.enter_async_context(stack)
         for number in range(plan.workers):
             stack.start(number)
         await stack.ready()
-        feeder = Feeder(world, nodes.brokers, stack.topics.raw, plan.way)
+        feeder = Feeder(stack, plan.way)
         troubles = _Troubles(plan, stack, nodes, feeder)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(feeder.run())
@@ -116,14 +119,14 @@ async def run(plan: Plan, world: World, home: Path) -> tuple[Result, tuple[float
         return await stack.result(), troubles.recoveries_s()
 
 
-def _kafka(count: int, home: Path) -> Kafka | Cluster:
-    return Kafka(home) if count == 1 else Cluster(home, count)
+def _kafka(count: int, home: Path) -> Node | Cluster:
+    return Node(home) if count == 1 else Cluster(home, count)
 
 
 class _Troubles:
     """The faults of one run, and how far behind the workers were meanwhile."""
 
-    def __init__(self, plan: Plan, stack: Stack, nodes: Kafka | Cluster, feeder: Feeder) -> None:
+    def __init__(self, plan: Plan, stack: Stack, nodes: Node | Cluster, feeder: Feeder) -> None:
         self._plan = plan
         self._stack = stack
         self._nodes = nodes
@@ -160,7 +163,7 @@ class _Troubles:
         self._stack.wake(number)
 
     async def _broker(self) -> None:
-        assert isinstance(self._nodes, Kafka)
+        assert isinstance(self._nodes, Node)
         await asyncio.to_thread(self._nodes.stop)
         await asyncio.sleep(AWAY_S)
         await asyncio.to_thread(self._nodes.start)

@@ -9,13 +9,15 @@ from typing import BinaryIO, Literal
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from benchmarks._chaos.world import SOURCES, World
+from benchmarks._chaos.stack import Stack
+from benchmarks._chaos.world import SOURCES
 from streams.kafka.client import MAX_RECORD_BYTES
 
 Way = Literal["frames", "lines"]
 FRAME_LINES = 500
 _BATCH_LINES = 125
 _UNDER_WAY = 256
+_LOOK_S = 0.02
 _PATIENCE_MS = 120_000
 """A broker that is away for a while is waited for: a shipper keeps its lines too."""
 
@@ -23,29 +25,29 @@ _PATIENCE_MS = 120_000
 class Feeder:
     """One way in; `fed` counts the lines that were handed over so far."""
 
-    def __init__(self, world: World, brokers: str, topic: str, way: Way) -> None:
-        self.world = world
-        self.topic = topic
+    def __init__(self, stack: Stack, way: Way, rate: int | None = None) -> None:
+        """`rate`, in lines a second, is the log's own unless given."""
+        self.world = stack.world
+        self.topic = stack.topics.raw
         self.way = way
+        self.rate = rate or self.world.rate
         self.fed = 0
-        self._brokers = brokers
+        self._connection = stack.connection
         self._waiting: list[asyncio.Future[object]] = []
 
     @property
     def messages_per_s(self) -> float:
-        return self.world.rate / (FRAME_LINES if self.way == "frames" else 1)
+        return self.rate / (FRAME_LINES if self.way == "frames" else 1)
 
     async def run(self) -> None:
         """Feed all of it; returns when everything is acknowledged."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._brokers,
+            **self._connection | {"request_timeout_ms": _PATIENCE_MS},
             acks="all",
             enable_idempotence=True,
             compression_type="zstd" if self.way == "frames" else "lz4",
             max_batch_size=1 << 20,
             max_request_size=MAX_RECORD_BYTES,
-            request_timeout_ms=_PATIENCE_MS,
-            retry_backoff_ms=100,
         )
         await producer.start()
         loop = asyncio.get_running_loop()
@@ -60,11 +62,16 @@ class Feeder:
                     self.fed += count
                     if len(self._waiting) >= _UNDER_WAY:
                         await self._acknowledged()
-                    due = started + self.fed / self.world.rate
+                    due = started + self.fed / self.rate
                     await asyncio.sleep(max(0.0, due - loop.time()))
             await self._acknowledged()
         finally:
             await producer.stop()
+
+    async def until(self, count: int) -> None:
+        """Until so many lines were handed over."""
+        while self.fed < count:
+            await asyncio.sleep(_LOOK_S)
 
     async def _acknowledged(self) -> None:
         await asyncio.gather(*self._waiting)

@@ -8,10 +8,10 @@ import hashlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,7 +20,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from benchmarks._chaos.outcome import Outcome, outcome
-from benchmarks._chaos.world import PROGRAM, SESSION_TIMEOUT_S, TOKEN_ENV, World, settings_of
+from benchmarks._chaos.world import PROGRAM, TOKEN_ENV, World, settings_of
+from streams.kafka.client import connection
 from streams.kafka.decide import rebuilt
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, ensure
@@ -37,23 +38,22 @@ _CALM_S = 3.0
 class Stack:
     """A deployment of one prefix: workers and their gateway. `async with`, then `start` them."""
 
-    def __init__(self, world: World, brokers: str, name: str, home: Path) -> None:
+    def __init__(
+        self, world: World, kafka: Kafka, home: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """`environ` is added to that of the workers, and holds what `kafka` names of it."""
         self.world = world
         self.home = home
         self.gateway = Gateway()
-        self.kafka = Kafka(
-            brokers=brokers.split(","),
-            prefix=f"{name}.",
-            group=name,
-            session_timeout_s=SESSION_TIMEOUT_S,
-        )
-        self.topics = Topics(self.kafka.prefix)
-        self.brokers = brokers
+        self.kafka = kafka
+        self.topics = Topics(kafka.prefix)
+        self.environ = {TOKEN_ENV: TOKEN, **(environ or {})}
+        self.connection = connection(kafka, self.environ)
         self.workers: list[Process] = []
         self._counts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        self._counts = await ensure(self.kafka, self.topics, {})
+        self._counts = await ensure(self.kafka, self.topics, self.environ)
         self.gateway.start()
         return self
 
@@ -66,23 +66,26 @@ class Stack:
 
     # -- workers
 
-    def start(self, number: int) -> Process:
-        """A worker in its own data directory, which is that of the last one of that number."""
+    def start(self, number: int, *words: object) -> Process:
+        """A worker in its own data directory, which is that of the last one of that number.
+
+        `words` in place of `breachline worker`: they find the configuration in the environment.
+        """
         home = self.home / f"worker-{number}"
         home.mkdir(parents=True, exist_ok=True)
         config = self.world.settings(
             home,
-            kafka=self.kafka.model_dump(exclude_none=True, exclude={"sasl", "tls"}),
+            kafka=self.kafka.model_dump(mode="json", exclude_none=True),
             respond={
                 "mode": "enforce",
                 "gateway": {"url": self.gateway.url, "token_env": TOKEN_ENV, "timeout": "5s"},
             },
         )
         worker = Process(
-            [PROGRAM, "worker", "--config", config],
+            words or [PROGRAM, "worker"],
             home / "worker.log",
             cwd=home,
-            env={**os.environ, TOKEN_ENV: TOKEN},
+            env={**os.environ, **self.environ, "BREACHLINE_CONFIG": str(config)},
         )
         if number < len(self.workers):
             self.workers[number] = worker
@@ -111,7 +114,7 @@ class Stack:
 
     async def ready(self) -> None:
         """Until the group's members have shared the partitions out."""
-        async with _admin(self.brokers) as admin, asyncio.timeout(_PATIENCE_S):
+        async with _admin(self.connection) as admin, asyncio.timeout(_PATIENCE_S):
             while True:
                 self.check()
                 (told,) = await admin.describe_consumer_groups([self.kafka.group])
@@ -122,7 +125,7 @@ class Stack:
 
     async def lag(self) -> int:
         """Messages of access.raw that no task has committed."""
-        async with _admin(self.brokers) as admin, reader(self.brokers) as consumer:
+        async with _admin(self.connection) as admin, reader(self.connection) as consumer:
             return sum((await self._behind(admin, consumer, self.topics.raw)).values())
 
     async def _behind(
@@ -135,17 +138,21 @@ class Stack:
         return {place: end - done[place] for place, end in ends.items() if end > done[place]}
 
     async def finished(self, timeout_s: float) -> None:
-        """Until every stage has committed every record, and nothing new comes of it.
+        """Until every stage has committed every record, and all that was intended is done.
 
         Raises:
             TimeoutError: that never came; says what is left.
         """
         loop = asyncio.get_running_loop()
-        deadline, calm_from, before = loop.time() + timeout_s, loop.time(), None
-        async with _admin(self.brokers) as admin, reader(self.brokers) as consumer:
+        deadline, calm_from = loop.time() + timeout_s, loop.time()
+        before: object = None
+        settled: object = None
+        async with _admin(self.connection) as admin, reader(self.connection) as consumer:
             while True:
                 self.check()
-                left = await self._behind(admin, consumer, self.topics.raw)
+                left: dict[object, object] = {
+                    **await self._behind(admin, consumer, self.topics.raw)
+                }
                 for topic in () if left else (self.topics.signals, self.topics.exposures):
                     for place, count in (await self._behind(admin, consumer, topic)).items():
                         # Offsets do not tell: the mark of a transaction has one too.
@@ -153,6 +160,9 @@ class Stack:
                         if waiting := sum(map(self._says_something, records)):
                             left[place] = waiting
                 ends = await consumer.end_offsets(self._places(self.topics.ledger))
+                if not left and ends != settled:
+                    left = await self._unanswered(consumer)
+                    settled = None if left else ends
                 now = (left, ends)
                 if left or now != before:
                     calm_from, before = loop.time(), now
@@ -161,6 +171,18 @@ class Stack:
                 if loop.time() > deadline:
                     raise TimeoutError(f"waiting for the workers' end: left {left}")
                 await asyncio.sleep(_PAUSE_S)
+
+    async def _unanswered(self, consumer: AIOKafkaConsumer) -> dict[object, object]:
+        """Actions that were not carried out: what a dead worker had begun waits for its lease."""
+        topics = self.topics
+        receipts = map(orjson.loads, map(_value, await self._all(consumer, topics.receipts)))
+        confirmed = {told["action"] for told in receipts if told["state"] == "confirmed"}
+        actions = map(orjson.loads, map(_value, await self._all(consumer, topics.actions)))
+        return {
+            action["id"]: action["target"]
+            for action in actions
+            if action["guard"]["verdict"] == "pass" and action["id"] not in confirmed
+        }
 
     def _says_something(self, record: ConsumerRecord) -> bool:
         """Whether it is more than an idle partition's word that it still is."""
@@ -180,7 +202,7 @@ class Stack:
     async def result(self) -> "Result":
         """What stands in the topics, in the decider's journal, and at the gateway."""
         topics = self.topics
-        async with reader(self.brokers) as consumer, reader(self.brokers) as other:
+        async with reader(self.connection) as consumer, reader(self.connection) as other:
             told = {
                 name: await self._all(consumer, getattr(topics, name))
                 for name in ("findings", "incidents", "actions", "receipts", "ledger")
@@ -294,8 +316,8 @@ def _value(record: ConsumerRecord) -> bytes:
 
 
 @asynccontextmanager
-async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+async def _admin(arguments: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**arguments)
     try:
         await admin.start()
         yield admin
@@ -304,10 +326,10 @@ async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def reader(brokers: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(arguments: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group that sees what is committed."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+        **arguments,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         fetch_max_wait_ms=50,
