@@ -8,6 +8,7 @@ secrets masked and cut to 4 KiB, so no secret is ever replayed, and what was cut
 
 import asyncio
 import hashlib
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
+from intake.redact import SECRET
 from records.ids import digest
 from streams.kafka.client import MAX_RECORD_BYTES, connection
 from streams.kafka.intake import MESSAGE_BITS
@@ -269,9 +271,13 @@ async def _send_batch(producer: Any, topics: Topics, batch: Sequence[Line]) -> N
 
 
 def message(line: Line) -> dict[str, Any]:
-    """What is sent for a line: as any other shipper would, with where it was before."""
+    """What is sent for a line: as any other shipper would, with where it was before.
+
+    Where a secret was masked stands "-", which logs write for nothing: the mask itself would be
+    one session for all people whose lines are sent.
+    """
     return {
-        "value": line.data,
+        "value": _MASKED.sub(b"-", line.data) if line.masked else line.data,
         # The partition where `ship` keeps this source.
         "key": line.source.encode(),
         "headers": [("replayed", f"{line.source}@{line.place}".encode())],
@@ -288,6 +294,10 @@ def line_of(record: Any) -> Line:
     )  # fmt: skip
 
 
+_MASKED: Final = re.compile(
+    rb"(?:\b(?:basic|bearer|digest|negotiate|ntlm)(?: |%20|\+)+)?" + re.escape(SECRET.encode()),
+    re.IGNORECASE,
+)
 _HEADERS: Final = ("reason", "source", "name", "offset", "sha256")
 
 

@@ -68,6 +68,18 @@ def test_a_line_as_it_is_kept_and_as_it_is_sent():
     }
 
 
+MASKED = [
+    (b'{"session": "[secret]", "a": 1}', b'{"session": "-", "a": 1}'),
+    (b'"GET /x?token=[secret]&a=1" "Bearer [secret]"', b'"GET /x?token=-&a=1" "-"'),
+]
+
+
+@pytest.mark.parametrize(("kept", "sent"), MASKED)
+def test_a_mask_is_nobodys_session(kept, sent):
+    assert message(line(data=kept, logged=b"with secrets"))["value"] == sent
+    assert message(line(data=kept))["value"] == kept, "so it was logged"
+
+
 def intake(**fields):
     config = {
         "kafka": {"brokers": ["127.0.0.1:9"], "prefix": "bank."},
@@ -101,7 +113,7 @@ def test_from_intake_and_back():
     list(right.take([again]))
     (tally,) = (decode_slices(one.value).tally for one in right.collect(idle=True)
                 if one.topic == "bank.exposures")  # fmt: skip
-    assert (tally.lines, tally.events, tally.duplicate) == (1, 1, 0)
+    assert (tally.lines, tally.events, tally.duplicate, tally.with_session) == (1, 1, 0, 0)
 
     list(wrong.take([again]))
     (output,) = (one for one in wrong.collect(idle=True) if one.topic == "bank.deadletter")
