@@ -20,6 +20,7 @@ Reason = Literal[
     "bad_status",
     "too_long",
     "truncated_archive",
+    "bad_frame",
     "binary",
 ]
 

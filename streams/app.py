@@ -27,7 +27,7 @@ from streams.capture import StoreCapture
 from streams.clock import Clock, SystemClock
 from streams.enforcement import gateway_of
 from streams.exposition import Exposition, listening
-from streams.herd import NUMBER, when_orphaned
+from streams.herd import when_orphaned
 from streams.kafka.client import connection, faust_credentials
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
@@ -149,7 +149,6 @@ class Worker:
         """
         if not self._asked:
             self._asked = True
-            number = int(self._environ.get(NUMBER, "0"))
             self._exposition = listening(self._settings.metrics, number)
 
     async def prepare(self) -> None:
@@ -276,7 +275,12 @@ async def serve(worker: Worker) -> int:
     starting = asyncio.ensure_future(app.start())
     gone = asyncio.ensure_future(app.wait_until_stopped())
     told = asyncio.ensure_future(stopped.wait())
-    starting.add_done_callback(lambda begun: begun.cancelled() or (begun.exception() and stop(0)))
+
+    def begun(start: "asyncio.Future[None]") -> None:
+        if not start.cancelled() and start.exception() is not None:
+            stopped.set()
+
+    starting.add_done_callback(begun)
     try:
         await asyncio.wait([told, gone], return_when="FIRST_COMPLETED")
         if starting.done():

@@ -80,6 +80,11 @@ async def _end(child: asyncio.subprocess.Process, ended: "asyncio.Future[int]") 
         await child.wait()
 
 
+def number(environ: Mapping[str, str]) -> int:
+    """Which of several processes this is, from 0."""
+    return int(environ.get(NUMBER, "0"))
+
+
 def when_orphaned(stop: asyncio.Event, environ: Mapping[str, str] = os.environ) -> None:
     """In a child: set `stop` when the parent is gone. Elsewhere, nothing."""
     if NUMBER not in environ:

@@ -17,6 +17,8 @@ _FACTS = attrgetter("route", "verdict", "provenance", "allowed")
 _SESSION = attrgetter("session")
 _TIME_MS = attrgetter("time_ms")
 MAX_ROUTES = 10_000
+MAX_ROUTE_LENGTH = 256
+"""Longer ones are what somebody typed, and would be remembered by the thousand."""
 OTHER_ROUTES = "(other routes)"
 
 
@@ -50,7 +52,8 @@ class Tally(msgspec.Struct):
         self.events += len(events)
         self.with_session += sum(map(bool, map(_SESSION, events)))
         for (route, verdict, provenance, allowed), count in Counter(map(_FACTS, events)).items():
-            if route not in self.routes and len(self.routes) >= MAX_ROUTES:
+            full = route not in self.routes and len(self.routes) >= MAX_ROUTES
+            if full or len(route) > MAX_ROUTE_LENGTH:
                 route = OTHER_ROUTES  # noqa: PLW2901  the name it is counted under
             by_verdict = self.routes.setdefault(route, {})
             by_verdict[verdict] = by_verdict.get(verdict, 0) + count

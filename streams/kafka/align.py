@@ -9,7 +9,7 @@ It MUST NOT read a clock: `now_s` is the caller's, and only tells that an origin
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -39,7 +39,7 @@ class Aligner(Generic[T]):
 
     def __init__(
         self,
-        origins: Iterable[str],
+        origins: Sequence[str],
         now_s: float,
         *,
         state: Mapping[str, Origin] | None = None,
@@ -50,7 +50,8 @@ class Aligner(Generic[T]):
         `state` and `resume` as another one gave them: frames are added again from there on.
         """
         state = state or {}
-        self._origins = {name: state.get(name, Origin()) for name in origins}
+        names = [*origins, *(name for name in state if name not in {*origins})]
+        self._origins = {name: state.get(name, Origin()) for name in names}
         self._heard_s = dict.fromkeys(self._origins, now_s)
         self._held: dict[str, deque[tuple[int, int, int, T]]] = {o: deque() for o in self._origins}
         """(latest time so far, offset, number in its frame, item) by origin."""
@@ -80,7 +81,11 @@ class Aligner(Generic[T]):
         """
         self._next = max(self._next, place + 1)
         self._heard_s[origin] = now_s
-        known = self._origins[origin]
+        known = self._origins.get(origin)
+        if known is None:  # access.raw was enlarged
+            known = self._origins[origin] = Origin()
+            self._held[origin] = deque()
+            self._latest_ms[origin] = 0
         if known.marks and place <= known.marks[-1][0]:
             return  # before the place from which it is read again
         known.marks.append((place, watermark_ms, idle))

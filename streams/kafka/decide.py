@@ -6,6 +6,7 @@ What stands in it after a commit is a function of the journal alone.
 """
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ class Decide:
         """Offset of the next frame whose counts are not in the tally."""
         self._seq = max((entry.seq for entry in self.store.log.entries()), default=0)
         self._names = {source.id for source in self.store.sources()}
+        self._due: deque[Slice] = deque()
+        """Let go by the aligner, to be decided before the next commit says so."""
         self._findings: list[Finding] = []
         self._incidents: dict[str, Incident] = {}
         self._moved = False
@@ -109,9 +112,11 @@ class Decide:
 
     def decide(self, now_s: float, now_ms: Callable[[], int]) -> Iterator[None]:
         """Decide on what all origins have gone past; yields after each part."""
-        for one in self.aligner.release(now_s):
+        self._due.extend(self.aligner.release(now_s))
+        while self._due:
             with self.store.transaction():
-                self._decide(one, now_ms())
+                self._decide(self._due[0], now_ms())
+            self._due.popleft()
             yield
 
     def _decide(self, one: Slice, now_ms: int) -> None:

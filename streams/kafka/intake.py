@@ -6,7 +6,9 @@ task knows (sources, id spaces, the watermark) is a function of the partition's 
 position and of nothing else, so that whoever takes it over goes on with the same words.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,14 +22,22 @@ from records.event import Reject, Signal
 from records.ids import digest, partition
 from records.kinds import TRUSTED, Key
 from streams.kafka.topics import Topics
-from streams.kafka.wire import Output, Signals, Slice, Slices, encode, packed
+from streams.kafka.wire import (
+    Output,
+    Signals,
+    Slice,
+    Slices,
+    encode,
+    signal_frames,
+    slice_frames,
+)
 from streams.settings import Settings
 from streams.tally import Tally
 
 MESSAGE_BITS = 20
 """A line's place is its message's offset, and its number in these low bits."""
+HEAD_BYTES = 4096
 _CHUNK = 500
-_MOST_SIGNALS = 1_000
 
 State = tuple[str, str, bytes]
 
@@ -38,6 +48,32 @@ class Record(msgspec.Struct, frozen=True):
     offset: int
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+
+
+class _Frame(NamedTuple):
+    """What the headers of a frame say."""
+
+    source: str
+    name: str
+    offset: int
+    faults: list[tuple[int, str, str, bytes]]
+
+
+def _frame_of(headers: Mapping[str, bytes]) -> _Frame:
+    """The frame that a message is by its headers.
+
+    Raises:
+        ValueError, MsgspecError: it is none of ours.
+    """
+    source = headers["source"].decode()
+    name = headers.get("name", headers["source"]).decode("utf-8", "replace")
+    offset = int(headers.get("offset", b"0"))
+    if offset < 0 or not source:
+        raise ValueError("a frame without a place")
+    return _Frame(source, name, offset, _faults(headers.get("faults", b"\x90")))
+
+
+_faults = msgspec.msgpack.Decoder(list[tuple[int, str, str, bytes]]).decode
 
 
 class Intake:
@@ -93,7 +129,12 @@ class Intake:
             headers = dict(record.headers)
             if "source" in headers:
                 yield from self._flush(lines, places)
-                self._frame(record.value or b"", headers)
+                try:
+                    frame = _frame_of(headers)
+                except (ValueError, msgspec.MsgspecError):
+                    self._refuse(record)
+                else:
+                    self._read(frame, record.value or b"")
                 self.position = record.offset + 1
                 yield
             else:
@@ -114,20 +155,22 @@ class Intake:
             places.clear()
             yield
 
-    def _frame(self, data: bytes, headers: Mapping[str, bytes]) -> None:
-        source = headers["source"].decode()
-        offset = int(headers.get("offset", b"0"))
-        name = headers.get("name", headers["source"]).decode("utf-8", "replace")
-        state = self._source(source, name)
-        faults = msgspec.msgpack.decode(
-            headers.get("faults", b"\x90"), type=list[tuple[int, str, str, bytes]]
-        )
+    def _read(self, frame: "_Frame", data: bytes) -> None:
+        state = self._source(frame.source, frame.name)
         before = state.position
-        start = min([offset, *(fault[0] for fault in faults)])
+        start = min([frame.offset, *(fault[0] for fault in frame.faults)])
         gaps = []
         if 0 < before < start:
-            gaps.append((start, f"{name}: bytes {before:,} to {start:,} never came"))
-        self._keep(self.reader.read(state, offset, data, faults), gaps)
+            gaps.append((start, f"{frame.name}: bytes {before:,} to {start:,} never came"))
+        self._keep(self.reader.read(state, frame.offset, data, frame.faults), gaps)
+
+    def _refuse(self, record: Record) -> None:
+        """A message that says it is a frame and is none: one line that was not understood."""
+        value = record.value or b""
+        state = self._source(self._own_source, self._name)
+        place = record.offset << MESSAGE_BITS
+        fault = (place, "bad_frame", hashlib.sha256(value).hexdigest(), value[:HEAD_BYTES])
+        self._keep(self.reader.read(state, place, b"", [fault]), [])
 
     def _source(self, source: str, name: str) -> SourceState:
         state = self.sources.get(source)
@@ -204,29 +247,22 @@ class Intake:
             return []
         before_ms = mark[0] if mark else 0
         self._said = fresh
+        topics = self.topics
         outputs = [
-            Output(self.topics.signals, encode(frame), partition=shard)
+            Output(topics.signals, data, partition=shard)
             for shard, signals in enumerate(self._signals)
-            for frame in self._frames(signals, before_ms, idle=idle)
+            for data in signal_frames(Signals(self.origin, *fresh, signals), before_ms)
         ]
-        frames: list[Slices] = list(packed(self.origin, before_ms, self._slices))
-        frames[-1].watermark_ms, frames[-1].idle = fresh
-        frames[-1].tally = self._tally if self._tally.lines else None
-        outputs += [Output(self.topics.exposures, encode(frame), partition=0) for frame in frames]
+        frame = Slices(self.origin, *fresh, self._slices)
+        if self._tally.lines:
+            frame.tally = self._tally
+        outputs += [
+            Output(topics.exposures, data, partition=0) for data in slice_frames(frame, before_ms)
+        ]
         outputs += [self._dead(name, reject) for name, reject in self._rejects]
         self._signals = [[] for _ in range(self._partitions)]
         self._slices, self._rejects, self._tally = [], [], Tally()
         return outputs
-
-    def _frames(
-        self, signals: list[tuple[Key, Signal]], before_ms: int, *, idle: bool
-    ) -> Iterator[Signals]:
-        for start in range(0, max(len(signals), 1), _MOST_SIGNALS):
-            part = signals[start : start + _MOST_SIGNALS]
-            last = start + _MOST_SIGNALS >= len(signals)
-            yield Signals(
-                self.origin, self.watermark_ms if last else before_ms, idle and last, part
-            )
 
     def _dead(self, name: str, reject: Reject) -> Output:
         headers = (

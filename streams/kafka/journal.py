@@ -10,7 +10,7 @@ From time to time a commit holds the whole state (a base); what lies before it i
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -23,6 +23,9 @@ from streams.kafka.wire import Output
 
 _BASE: Final = b"base"
 _DELTA: Final = b"delta"
+_MORE: Final = b"+"
+_PART_BYTES: Final = 2 << 20
+"""A value is larger only where ids are: a key's state holds what an attacker asked for."""
 _LEAST_BASE_BYTES: Final = 64 << 20
 _READ_MS: Final = 1_000
 _PATIENCE: Final = 120
@@ -82,19 +85,24 @@ class Journal:
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
-            patience, last = _PATIENCE, _DELTA
+            patience, last, part = _PATIENCE, _DELTA, b""
             while (at := await consumer.position(place)) < end:
                 records = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
                 for record in records:
-                    if record.key == _BASE and last != _BASE:
+                    key, value = record.key or _DELTA, record.value or b""
+                    is_base = key.startswith(_BASE)
+                    if is_base and last != _BASE:
                         found.clear()
                         self._base_bytes = self._since_bytes = 0
-                    last = record.key or _DELTA
-                    found.append(record.value or b"")
-                    if last == _BASE:
-                        self._base_bytes += len(record.value or b"")
+                    last = _BASE if is_base else _DELTA
+                    part += value
+                    if not key.endswith(_MORE):
+                        found.append(part)
+                        part = b""
+                    if is_base:
+                        self._base_bytes += len(value)
                     else:
-                        self._since_bytes += len(record.value or b"")
+                        self._since_bytes += len(value)
                 patience = (
                     _PATIENCE if records or await consumer.position(place) > at else patience - 1
                 )
@@ -141,10 +149,9 @@ class Journal:
             for output in outputs
         ]
         kept = [
-            await producer.send(
-                own.topic, value, key=_BASE if base else _DELTA, partition=own.partition
-            )
-            for value in state
+            await producer.send(own.topic, value, key=key, partition=own.partition)
+            for whole in state
+            for key, value in parts(whole, base=base)
         ]
         await producer.send_offsets_to_transaction(
             {place: OffsetAndMetadata(position, "")}, self._group
@@ -177,6 +184,14 @@ class Journal:
     async def end(self) -> None:
         """Let the producer go; an open transaction is aborted by the next owner."""
         await self._producer.stop()
+
+
+def parts(value: bytes, *, base: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """(key, value) of the records that hold one value, however long: all but the last say more."""
+    kind = _BASE if base else _DELTA
+    for start in range(0, max(len(value), 1), _PART_BYTES):
+        more = start + _PART_BYTES < len(value)
+        yield kind + _MORE if more else kind, value[start : start + _PART_BYTES]
 
 
 def cut(items: Iterable[bytes]) -> list[list[bytes]]:

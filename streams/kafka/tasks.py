@@ -30,8 +30,8 @@ from streams.live import RESPOND_S
 from streams.respond import Respond
 
 _AGAIN_S = 1.0
-_MOST_PENDING = 200_000
-"""Lines read and not committed, from which on reading waits."""
+_MOST_PENDING = 64 << 20
+"""Bytes read and not committed, from which on reading waits."""
 
 _log = logging.getLogger("breachline.kafka")
 _Known = dict[str, dict[str, bytes]]
@@ -74,6 +74,8 @@ class Task(ABC):
         self._room = asyncio.Event()
         self._room.set()
         self._pending = 0
+        self._gone = False
+        self._fault: Exception | None = None
         self._next = 0
         """Offset after the last poll that was taken."""
         self._sought_s = 0.0
@@ -121,11 +123,16 @@ class Task(ABC):
                 for record in poll.records
                 if record.offset >= self._next
             ]
-            for _ in self.work(records):
-                self._pending += 1
-                await asyncio.sleep(0)
-                if not self._ready.is_set():
-                    return
+            self._pending += sum(len(record.value or b"") for record in records)
+            try:
+                for _ in self.work(records):
+                    await asyncio.sleep(0)
+                    if not self._ready.is_set():
+                        return
+            except Exception as fault:  # noqa: BLE001  `run` says it, and begins anew
+                self._fault = fault
+                self._ready.clear()
+                return
             self._next = max(self._next, poll.end)
             if self._pending > _MOST_PENDING:
                 self._room.clear()
@@ -152,6 +159,7 @@ class Task(ABC):
                     await self._begin()
                     while True:
                         await asyncio.sleep(self._commit_s)
+                        self._check()
                         await self.commit()
                 except (asyncio.CancelledError, GeneratorExit):
                     raise
@@ -164,10 +172,20 @@ class Task(ABC):
                     await self._drop()
                     await asyncio.sleep(_AGAIN_S)
         finally:
+            self._gone = True
             await self._drop()
+            # Whoever waits with a poll is let go: it is the next owner's.
+            self._ready.set()
+            self._room.set()
+
+    def _check(self) -> None:
+        """Raises: what was met while reading."""
+        if self._fault is not None:
+            raise self._fault
 
     async def _begin(self) -> None:
         self.restarts += 1
+        self._fault = None
         journal = self._journal = self._make_journal()
         records = await journal.begin()
         self.restore(records)

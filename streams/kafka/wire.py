@@ -4,7 +4,7 @@ Everything that a frame holds was in one partition's order. The names of origins
 partition 3 of access.raw, `d0` partition 0 of signals.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -15,8 +15,8 @@ from records.finding import Finding
 from records.kinds import Key
 from streams.tally import Tally
 
-_MOST_EXPOSURES = 2_000
-_MOST_RAW_BYTES = 1 << 20
+MESSAGE_BYTES = 1 << 20
+"""What a frame is cut to: an attacker who asks for long paths makes many frames, not large ones."""
 
 
 class Output(NamedTuple):
@@ -82,48 +82,54 @@ class Slices(msgspec.Struct, array_like=True):
     """What was counted since the last frame that had one."""
 
 
-def split(one: Slice) -> Iterator[Slice]:
-    """The same in pieces that fit into a message each; what it counts stands in the first."""
-    lines = list(_raw_pieces(one.raw))
-    parts = max(len(lines), -(-len(one.exposures) // _MOST_EXPOSURES), 1)
-    if parts == 1:
+def signal_frames(frame: Signals, before_ms: int) -> Iterator[bytes]:
+    """A frame as messages, each small enough; all but the last say that `before_ms` was reached."""
+    data = encode(frame)
+    half = len(frame.signals) // 2
+    if len(data) <= MESSAGE_BYTES or not half:
+        yield data
+        return
+    first = Signals(frame.origin, before_ms, False, frame.signals[:half])
+    rest = msgspec.structs.replace(frame, signals=frame.signals[half:])
+    yield from signal_frames(first, before_ms)
+    yield from signal_frames(rest, before_ms)
+
+
+def slice_frames(frame: Slices, before_ms: int) -> Iterator[bytes]:
+    """As `signal_frames`; what is counted stands in the last."""
+    data = encode(frame)
+    slices = frame.slices
+    if len(slices) == 1:
+        slices = list(_halves(slices[0]))
+    half = len(slices) // 2
+    if len(data) <= MESSAGE_BYTES or not half:
+        yield data
+        return
+    first = Slices(frame.origin, before_ms, False, slices[:half])
+    rest = msgspec.structs.replace(frame, slices=slices[half:])
+    yield from slice_frames(first, before_ms)
+    yield from slice_frames(rest, before_ms)
+
+
+_LISTS = ("exposures", "raw", "own", "events", "rejects", "gaps", "findings")
+
+
+def _halves(one: Slice) -> Iterator[Slice]:
+    """The same in two, or itself if there is nothing to share out."""
+    lists: dict[str, list[object]] = {name: getattr(one, name) for name in _LISTS}
+    most = max(map(len, lists.values()))
+    full = [name for name, items in lists.items() if items]
+    if most > 1:
+        first = {name: items[: (len(items) + 1) // 2] for name, items in lists.items()}
+        rest = {name: items[(len(items) + 1) // 2 :] for name, items in lists.items()}
+    elif len(full) > 1:
+        first = {name: items if name == full[0] else [] for name, items in lists.items()}
+        rest = {name: [] if name == full[0] else items for name, items in lists.items()}
+    else:
         yield one
         return
-    for n in range(parts):
-        exposures = one.exposures[n * _MOST_EXPOSURES : (n + 1) * _MOST_EXPOSURES]
-        raw = lines[n] if n < len(lines) else []
-        if n:
-            yield Slice(one.time_ms, one.source, one.name, exposures, raw)
-        else:
-            yield msgspec.structs.replace(one, exposures=exposures, raw=raw)
-
-
-def _raw_pieces(raw: Iterable[RawLine]) -> Iterator[list[RawLine]]:
-    piece: list[RawLine] = []
-    size = 0
-    for line in raw:
-        if piece and size + len(line.data) > _MOST_RAW_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(line)
-        size += len(line.data)
-    if piece:
-        yield piece
-
-
-def packed(origin: str, watermark_ms: int, slices: Sequence[Slice]) -> Iterator[Slices]:
-    """Frames of slices, each small enough for a message. `watermark_ms` was reached before them."""
-    held: list[Slice] = []
-    exposures = raw_bytes = 0
-    for piece in (piece for one in slices for piece in split(one)):
-        exposures += len(piece.exposures)
-        raw_bytes += sum(len(line.data) for line in piece.raw)
-        if held and (exposures > _MOST_EXPOSURES or raw_bytes > _MOST_RAW_BYTES):
-            yield Slices(origin, watermark_ms, False, held)
-            held, exposures = [], len(piece.exposures)
-            raw_bytes = sum(len(line.data) for line in piece.raw)
-        held.append(piece)
-    yield Slices(origin, watermark_ms, False, held)
+    yield msgspec.structs.replace(one, **first)
+    yield msgspec.structs.replace(one, **rest)
 
 
 encode = msgspec.msgpack.Encoder().encode

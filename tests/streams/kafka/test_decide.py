@@ -279,3 +279,20 @@ def test_the_statements_of_a_frame_survive_msgpack():
     ((kind, body),) = [msgspec.msgpack.decode(record) for record in statements(taken)]
     assert kind == "statements"
     assert body == [[taken[0][0], [["a", 1, b"\x00"], [None, 2.5, True]]]]
+
+
+def test_a_commit_between_two_slices_loses_neither(brokers):
+    """Let go by the aligner and not decided yet is not done: the commit must not say that it is."""
+    decide = brokers.decide()
+    taking = decide.take(brokers.frames, 0.0, lambda: NOW_MS)
+    for _ in range(3):  # the fourth slice has been let go together with the third
+        next(taking)
+    for _ in decide.decide(0.0, lambda: NOW_MS):
+        pass  # as DecideTask.gather does before each commit
+    brokers.commit(decide)
+    decide.close()  # killed here
+    decide = brokers.decide()
+    found = finished(brokers, decide)
+    assert sorted(found["users"]) == [f"v{n}" for n in range(10)]
+    assert len(list(decide.store.findings())) == 2
+    decide.close()

@@ -6,6 +6,7 @@ import pytest
 from evidence.keys import CredentialDigest
 from intake.ownership import Tables
 from records.ids import partition
+from streams.kafka.client import MAX_RECORD_BYTES
 from streams.kafka.intake import Intake, Record
 from streams.kafka.topics import Topics
 from streams.kafka.wire import decode_signals, decode_slices
@@ -224,3 +225,44 @@ def test_stopped_half_way_the_position_is_that_of_what_was_read():
 def test_without_kafka_it_says_what_is_missing():
     with pytest.raises(ValueError, match="needs `kafka:`"):
         Intake(Settings(), Tables({}, {}, []), DIGEST, 0)
+
+
+LONG = "x" * 6000
+BAD = [
+    ("offset is no number", [("source", b"a"), ("offset", b"ten")]),
+    ("source is not UTF-8", [("source", b"\xff"), ("offset", b"0")]),
+    ("faults are no msgpack", [("source", b"a"), ("offset", b"0"), ("faults", b"\xc1")]),
+    ("faults of another shape", [("source", b"a"), ("offset", b"0"), ("faults", b"\x91\x01")]),
+]
+
+
+@pytest.mark.parametrize(("name", "headers"), BAD, ids=[b[0] for b in BAD])
+def test_a_frame_with_headers_of_nobody_is_rejected_and_passed(name, headers):
+    one = intake()
+    take(one, [Record(0, b"line", headers)])
+    assert one.position == 1
+    assert [o for o in one.collect(idle=False) if o.topic == "breachline.deadletter"]
+
+
+def lines_of(path, **more):
+    return [
+        _attack.entry(n, _attack.ATTACKER, path.format(n=n), _attack.ATTACKER_IP, **more).encode()
+        for n in range(1_500)
+    ]
+
+
+HUGE = [
+    ("foreign, long path", lines_of("/api/v1/users/v{n}/" + LONG)),
+    ("foreign, long id", lines_of("/api/v1/users/v{n}" + LONG + "/x")),
+    ("refused, own", lines_of("/api/v1/users/u-66/" + LONG, status=403)),
+    ("no lines", [b"{" + LONG.encode()] * 1_500),
+]
+
+
+@pytest.mark.parametrize(("name", "lines"), HUGE, ids=[h[0] for h in HUGE])
+def test_every_message_fits_whatever_an_attacker_asks_for(name, lines):
+    one = intake(partitions=1)
+    take(one, [Record(n, line, ()) for n, line in enumerate(lines)])
+    sizes = [len(o.value) for o in one.collect(idle=False)]
+    assert max(sizes) < MAX_RECORD_BYTES
+    assert max(len(value) for _, _, value in one.take_dirty()) < MAX_RECORD_BYTES

@@ -277,3 +277,18 @@ def test_a_base_is_the_last_of_each():
         assert other.known(task.base()) == expected
 
     asyncio.run(main())
+
+
+def test_who_waits_for_a_task_that_is_given_up_is_let_go():
+    async def main():
+        world = World()
+        world.kept.may_begin.clear()
+        async with world.running() as run:
+            taking = asyncio.ensure_future(world.task.take(poll(0)))
+            await world.until(lambda: world.kept.begins == 1)
+            run.cancel()
+            await asyncio.wait([run])
+            done, _ = await asyncio.wait([taking], timeout=2)
+            assert done == {taking}
+
+    asyncio.run(main())

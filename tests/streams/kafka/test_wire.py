@@ -6,14 +6,15 @@ from msgspec.structs import replace
 from records.event import RawLine, Reject
 from records.kinds import Key
 from streams.kafka.wire import (
+    MESSAGE_BYTES,
     Signals,
     Slice,
     Slices,
     decode_signals,
     decode_slices,
     encode,
-    packed,
-    split,
+    signal_frames,
+    slice_frames,
 )
 from streams.tally import Tally
 from tests._events import NOON_MS, event, finding
@@ -75,40 +76,38 @@ def test_a_slice_is_a_batch():
 
 
 SIZES = [
-    ("small", 3, 3, 10, 1),
-    ("many exposures", 4_001, 3, 10, 3),
-    ("much to keep", 3, 5, 600_000, 5),
-    ("both", 4_001, 3, 900_000, 3),
-    ("nothing", 0, 0, 10, 1),
+    ("small", 3, 3, 10, False),
+    ("many exposures", 9_001, 3, 10, True),
+    ("much to keep", 3, 5, 600_000, True),
+    ("both", 9_001, 3, 900_000, True),
+    ("one of each, too large together", 1, 1, 1_100_000, True),
+    ("nothing", 0, 0, 10, False),
 ]
 
 
-@pytest.mark.parametrize(("name", "exposures", "lines", "line_bytes", "pieces"), SIZES)
-def test_split_is_the_same_in_pieces(name, exposures, lines, line_bytes, pieces):
-    one = slice_of(exposures, lines, line_bytes)
-    found = list(split(one))
-    assert len(found) == pieces, name
-    assert joined(found) == one
-    assert {(p.time_ms, p.source, p.name) for p in found} == {(NOON_MS, "a1b2", "a.log")}
-    assert max(len(piece.exposures) for piece in found) <= 2_000
-
-
-def test_packed_holds_all_in_order_and_little_at_once():
-    slices = [slice_of(900, 2, source="a"), slice_of(900, source="b"), slice_of(900, source="c"),
-              slice_of(0, 3, 700_000, source="d"), slice_of(1, source="e")]  # fmt: skip
-    frames = list(packed("i1", 77, slices))
-    assert [[one.source for one in frame.slices] for frame in frames] == [
-        ["a", "b"], ["c", "d"], ["d"], ["d", "e"],
-    ]  # fmt: skip
-    assert {(f.origin, f.watermark_ms, f.idle, f.tally) for f in frames} == {
-        ("i1", 77, False, None)
-    }
+@pytest.mark.parametrize(("name", "exposures", "lines", "line_bytes", "cut"), SIZES)
+def test_frames_of_slices_are_the_same_in_pieces(name, exposures, lines, line_bytes, cut):
+    slices = [slice_of(2, source="before"), slice_of(exposures, lines, line_bytes)]
+    frame = Slices("i1", 99, True, slices, Tally(lines=7))
+    found = [decode_slices(data) for data in slice_frames(frame, 77)]
+    assert (len(found) > 1) == cut, name
+    assert [(f.watermark_ms, f.idle, f.tally) for f in found] == [
+        *[(77, False, None)] * (len(found) - 1),
+        (99, True, Tally(lines=7)),
+    ]
     by_source: dict[str, list[Slice]] = {}
-    for frame in frames:
-        for piece in frame.slices:
-            by_source.setdefault(piece.source, []).append(piece)
+    for piece in (piece for f in found for piece in f.slices):
+        by_source.setdefault(piece.source, []).append(piece)
     assert [joined(pieces) for pieces in by_source.values()] == slices
+    assert max(len(data) for data in slice_frames(frame, 77)) < max(MESSAGE_BYTES, 1_200_000)
 
 
-def test_nothing_is_one_empty_frame():
-    assert list(packed("i1", 5, [])) == [Slices("i1", 5, False)]
+@pytest.mark.parametrize("count", [0, 1, 3, 9_000])
+def test_frames_of_signals_are_the_same_in_pieces(count):
+    signals = [(Key.ACTOR, SIGNAL)] * count
+    messages = list(signal_frames(Signals("i1", 99, True, signals), 77))
+    found = [decode_signals(data) for data in messages]
+    assert [signal for f in found for signal in f.signals] == signals
+    last = (99, True)
+    assert [(f.watermark_ms, f.idle) for f in found] == [(77, False)] * (len(found) - 1) + [last]
+    assert max(map(len, messages)) <= MESSAGE_BYTES
