@@ -79,6 +79,7 @@ def free_address():
         (free_address(), "nothing listens there"),
         ("no-such-broker.invalid:9092", "the name is not known here"),
     ],
+    ids=["nothing listens", "no such name"],
 )
 def test_what_is_not_there(address, why):
     found = asyncio.run(reach(Kafka(brokers=[address]), {}))
