@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 
 from detectors.engine import Engine
 from evidence.store import EmbeddedStore
@@ -129,3 +130,8 @@ class Meters:
         for (what, rule), value in now.items():
             counters[what].labels(rule).inc(max(0.0, value - before.get((what, rule), 0)))
         self._known[place] = (engine, now)
+
+
+def gauge(name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
+    """One that is read when it is asked for; add what it holds."""
+    return GaugeMetricFamily(f"breachline_{name}", meaning, labels=labels)

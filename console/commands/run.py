@@ -23,9 +23,14 @@ from responders._base import Responder
 from responders.capture_evidence import CaptureEvidence
 from streams.capture import StoreCapture
 from streams.clock import SystemClock
+from streams.decider import Step
 from streams.enforcement import gateway_of
 from streams.example import clear, paced
+from streams.exposition import Exposition, listening
+from streams.lines import Frame
 from streams.live import Busy, Live, Outbox, lock
+from streams.live_meter import LiveMeter
+from streams.metrics import Meters
 from streams.pipeline import Pipeline
 from streams.reread import NeverBlockFile
 from streams.settings import Settings
@@ -92,6 +97,12 @@ def _serve(
     with refusing():
         tables = read_tables(settings.intake)
     with ExitStack() as stack:
+        exposition = None
+        if settings.metrics is not None and not example:
+            with refusing():
+                exposition = listening(settings.metrics)
+        if exposition is not None:
+            stack.callback(exposition.close)
         try:
             stack.enter_context(lock(settings.data_dir))
         except Busy as error:
@@ -128,7 +139,7 @@ def _serve(
         with Watcher(store, as_json=as_json) as watcher:
             code = asyncio.run(
                 _live(
-                    settings, pipeline, store, history, watcher, logs,
+                    settings, pipeline, store, history, watcher, exposition, logs,
                     once=once, example=example,
                     caught_up=(lambda: None) if as_json else overview.caught_up,
                     never_block=NeverBlockFile(config, os.environ),
@@ -145,6 +156,7 @@ async def _live(
     store: EmbeddedStore,
     history: History | None,
     watcher: Watcher,
+    exposition: Exposition | None,
     logs: tuple[str, ...],
     *,
     once: bool,
@@ -154,6 +166,15 @@ async def _live(
 ) -> int:
     clock = SystemClock()
     interrupted: list[int] = []
+    meter = None
+    if exposition is not None:
+        meter = LiveMeter(meters := Meters(), pipeline, clock)
+        exposition.start(meters.registry, list)
+
+    def watch(frame: Frame, step: Step) -> None:
+        watcher.step(frame, step)
+        if meter is not None:
+            meter.step(step)
 
     def received(receipt: Receipt) -> None:
         # Inside the receipt's transaction: what it makes of the incident stands with it.
@@ -161,6 +182,8 @@ async def _live(
             store.put_incidents([incident])
             pipeline.keep_desk()
         watcher.receipt(receipt)
+        if meter is not None:
+            meter.receipt(receipt)
 
     async with gateway_of(settings, os.environ) as gateway:
         responders: list[Responder] = [CaptureEvidence(StoreCapture(store, clock.now_ms))]
@@ -173,7 +196,7 @@ async def _live(
             responders,
             clock,
             Random(),
-            watch=watcher.step,
+            watch=watch,
             on_receipt=received,
             caught_up=caught_up,
             never_block=never_block,

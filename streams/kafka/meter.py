@@ -21,7 +21,7 @@ from streams.kafka.journal import Journal
 from streams.kafka.tasks import DecideTask, DetectTask, Poll, Task
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output
-from streams.metrics import Meters
+from streams.metrics import Meters, gauge
 from streams.respond import FOREVER_MS
 
 STUCK_S: Final = 30.0
@@ -202,23 +202,23 @@ class Meter(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """How things stand now, of the tasks that this worker has."""
         task_labels = ("stage", "partition")
-        lag = _gauge(
+        lag = gauge(
             "partition_lag_records",
             "Records from where a task would go on, to the end of its partition.",
             "topic", "partition",
         )  # fmt: skip
-        ready = _gauge("task_ready", "1 if a task works, 0 while it is being made.", *task_labels)
-        age = _gauge(
+        ready = gauge("task_ready", "1 if a task works, 0 while it is being made.", *task_labels)
+        age = gauge(
             "snapshot_age_seconds",
             "Since a task's last commit; one with nothing to do commits nothing.",
             *task_labels,
         )
-        journal = _gauge(
+        journal = gauge(
             "journal_bytes", "What a task's journal holds since its last base.", *task_labels
         )
-        held = _gauge("held_items", "What waits for other partitions to come as far.", *task_labels)
-        outbox = _gauge("outbox_waiting", "Actions to be performed, tried again or ended.")
-        keys = _gauge("detector_keys", "Keys of which a detector holds state.", "rule")
+        held = gauge("held_items", "What waits for other partitions to come as far.", *task_labels)
+        outbox = gauge("outbox_waiting", "Actions to be performed, tried again or ended.")
+        keys = gauge("detector_keys", "Keys of which a detector holds state.", "rule")
         by_rule: dict[str, int] = {}
         for task in self._tasks.values():
             seat = self._seats[task.place]
@@ -279,10 +279,6 @@ class Measured(Journal):
         """As `Journal.end`."""
         self._seat.ready = False
         await super().end()
-
-
-def _gauge(name: str, meaning: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"breachline_{name}", meaning, labels=labels)
 
 
 def _keys(outputs: Iterable[Output], topic: str) -> list[str]:
