@@ -173,15 +173,14 @@ class Stack:
                 await asyncio.sleep(_PAUSE_S)
 
     async def _unanswered(self, consumer: AIOKafkaConsumer) -> dict[object, object]:
-        """Actions that were not carried out: what a dead worker had begun waits for its lease."""
+        """Actions that nothing was said of: what a dead worker had begun waits for its lease."""
         topics = self.topics
-        receipts = map(orjson.loads, map(_value, await self._all(consumer, topics.receipts)))
-        confirmed = {told["action"] for told in receipts if told["state"] == "confirmed"}
+        said = last_receipts(await self._all(consumer, topics.receipts))
         actions = map(orjson.loads, map(_value, await self._all(consumer, topics.actions)))
         return {
             action["id"]: action["target"]
             for action in actions
-            if action["guard"]["verdict"] == "pass" and action["id"] not in confirmed
+            if said.get(action["id"], "failed") == "failed"
         }
 
     def _says_something(self, record: ConsumerRecord) -> bool:
@@ -272,13 +271,16 @@ class Stack:
         for (kind, target), ids in targets.items():
             if len(ids) > 1 and kind == "block_ip":
                 yield f"{kind} {target} has {len(ids)} action ids"
-        allowed = {
-            action["target"]
+        said = last_receipts(told["receipts"])
+        passed = {
+            action["id"]: action["target"]
             for action in actions
             if action["kind"] == "block_ip" and action["guard"]["verdict"] == "pass"
         }
-        if blocked := set(gateway.blocked) ^ allowed:
-            yield f"blocked and intended differ: {sorted(blocked)}"
+        # The guards look again before the effect: who shared the address came to be known.
+        made = {target for action, target in passed.items() if said.get(action) == "confirmed"}
+        if set(gateway.blocked) != made:
+            yield f"blocked and confirmed differ: {sorted(set(gateway.blocked) ^ made)}"
 
 
 class Result(NamedTuple):
@@ -288,6 +290,12 @@ class Result(NamedTuple):
     ledger: tuple[str, ...]
     gateway: tuple[str, ...]
     blocks: int
+
+
+def last_receipts(records: list[ConsumerRecord]) -> dict[str, str]:
+    """The last state that was told of each action."""
+    receipts = map(orjson.loads, map(_value, records))
+    return {receipt["action"]: receipt["state"] for receipt in receipts}
 
 
 def head(entries: Iterable[tuple[str, bytes]]) -> str:
