@@ -21,7 +21,7 @@ from aiokafka.structs import OffsetAndMetadata
 from streams.kafka.client import MAX_RECORD_BYTES
 from streams.kafka.wire import Output
 
-_BASE: Final = b"base"
+BASE: Final = b"base"
 _DELTA: Final = b"delta"
 _MORE: Final = b"+"
 _PART_BYTES: Final = 2 << 20
@@ -78,27 +78,24 @@ class Journal:
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=8 << 20,
         )
-        found: list[bytes] = []
+        found: list[tuple[bytes, bytes]] = []
         await consumer.start()
         try:
             place = self._place
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
-            patience, last, part = _PATIENCE, _DELTA, b""
+            patience, was_base = _PATIENCE, False
             while (at := await consumer.position(place)) < end:
                 records = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
                 for record in records:
                     key, value = record.key or _DELTA, record.value or b""
-                    is_base = key.startswith(_BASE)
-                    if is_base and last != _BASE:
+                    is_base = key.startswith(BASE)
+                    if is_base and not was_base:
                         found.clear()
                         self._base_bytes = self._since_bytes = 0
-                    last = _BASE if is_base else _DELTA
-                    part += value
-                    if not key.endswith(_MORE):
-                        found.append(part)
-                        part = b""
+                    was_base = is_base
+                    found.append((key, value))
                     if is_base:
                         self._base_bytes += len(value)
                     else:
@@ -112,7 +109,7 @@ class Journal:
                     )
         finally:
             await consumer.stop()
-        return found
+        return whole(found)
 
     @property
     def wants_base(self) -> bool:
@@ -188,10 +185,21 @@ class Journal:
 
 def parts(value: bytes, *, base: bool = False) -> Iterator[tuple[bytes, bytes]]:
     """(key, value) of the records that hold one value, however long: all but the last say more."""
-    kind = _BASE if base else _DELTA
+    kind = BASE if base else _DELTA
     for start in range(0, max(len(value), 1), _PART_BYTES):
         more = start + _PART_BYTES < len(value)
         yield kind + _MORE if more else kind, value[start : start + _PART_BYTES]
+
+
+def whole(records: Iterable[tuple[bytes | None, bytes]]) -> list[bytes]:
+    """The values that the (key, value) of records hold, as `parts` made them."""
+    found, part = list[bytes](), b""
+    for key, value in records:
+        part += value
+        if not (key or b"").endswith(_MORE):
+            found.append(part)
+            part = b""
+    return found
 
 
 def cut(items: Iterable[bytes]) -> list[list[bytes]]:

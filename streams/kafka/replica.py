@@ -23,12 +23,12 @@ import msgspec
 
 from evidence.store import EmbeddedStore
 from records.ids import digest
+from streams.kafka.journal import BASE, whole
 from streams.kafka.settings import Kafka
 from streams.settings import Settings
 
 FOLDER: Final = "replica"
 _ABOUT: Final = "about.json"
-_BASE: Final = b"base"
 _SPACE: Final = "replica"
 _SET_MARK: Final = f"INSERT OR REPLACE INTO state VALUES ('{_SPACE}', 'mark', ?)"  # noqa: S608
 CONNECT_S: Final = 10
@@ -352,19 +352,27 @@ def understood(mark: Mark | None, begin: int, records: Sequence[Record], end: in
     if mark is not None:
         first, rest = (records[0], records[1:]) if records else (None, [])
         known = first and (first.offset, _sha256(first)) == (mark.last, mark.sha256)
-        if not known or any(record.key == _BASE for record in rest):
+        if not known or any(map(_is_base, rest)):
             return ANOTHER
-        return Fresh(False, [record.value for record in rest], _mark(rest, end))
-    if begin and records and records[0].key != _BASE:
+        return Fresh(False, whole((record.key, record.value) for record in rest), _mark(rest, end))
+    if begin and records and not _is_base(records[0]):
         raise ValueError(
             f"reading the decider's journal: it begins at {begin} and not with a whole state; "
             "records were deleted by somebody else: see the topic's retention"
         )
-    bases = [n for n, record in enumerate(records) if record.key == _BASE]
+    bases = [n for n, record in enumerate(records) if _is_base(record)]
     newest = bases[-1] if bases else 0
-    while newest and records[newest].key == records[newest - 1].key == _BASE:
+    while newest and _is_base(records[newest]) and _is_base(records[newest - 1]):
         newest -= 1
-    return Fresh(True, [record.value for record in records[newest:]], _mark(records, end))
+    return Fresh(
+        True,
+        whole((record.key, record.value) for record in records[newest:]),
+        _mark(records, end),
+    )
+
+
+def _is_base(record: Record) -> bool:
+    return (record.key or b"").startswith(BASE)
 
 
 def _mark(records: Sequence[Record], end: int) -> Mark | None:
