@@ -16,6 +16,7 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
+from faust.app.base import BootStrategy
 from faust.types import TP
 from yarl import URL
 
@@ -230,8 +231,16 @@ class Worker:
         return records
 
 
+class _Boot(BootStrategy):
+    """`faust worker` serves pages to everybody unless told not to, whatever its app wants."""
+
+    enable_web = False
+
+
 class _App(faust.App):
     """Faust's app, which prepares and ends the worker with itself."""
+
+    BootStrategy = _Boot
 
     def __init__(self, *args: Any, worker: Worker, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -27,8 +27,9 @@ from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, ensure
 from streams.kafka.wire import decode_signals, decode_slices
 from tests._gateway import TOKEN, Gateway
-from tests.stack._process import Process
+from tests.stack._process import Process, free_ports
 
+_MOST_WORKERS = 4
 _PAUSE_S = 0.25
 _PATIENCE_S = 60
 _CALM_S = 3.0
@@ -50,6 +51,7 @@ class Stack:
         self.environ = {TOKEN_ENV: TOKEN, **(environ or {})}
         self.connection = connection(kafka, self.environ)
         self.workers: list[Process] = []
+        self.metrics_ports = free_ports(_MOST_WORKERS)
         self._counts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -76,6 +78,7 @@ class Stack:
         config = self.world.settings(
             home,
             kafka=self.kafka.model_dump(mode="json", exclude_none=True),
+            metrics={"listen": f"127.0.0.1:{self.metrics_ports[number]}"},
             respond={
                 "mode": "enforce",
                 "gateway": {"url": self.gateway.url, "token_env": TOKEN_ENV, "timeout": "5s"},
