@@ -142,4 +142,4 @@ def test_a_prefix_that_nobody_uses(kafka, tmp_path):
     nobody = Machine(tmp_path, {"brokers": [kafka.brokers], "prefix": "nobody."})
     code, out, err = nobody.call("incidents")
     assert (code, out) == (2, "")
-    assert "looking for nobody.state.decide: there is no such topic; start `breachline worker`" in err
+    assert "nobody.state.decide: there is no such topic; start `breachline worker`" in err
