@@ -55,7 +55,6 @@ class Stack:
         self._counts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        self._counts = await ensure(self.kafka, self.topics, self.environ)
         self.gateway.start()
         return self
 
@@ -116,7 +115,8 @@ class Stack:
     # -- the brokers' view
 
     async def ready(self) -> None:
-        """Until the group's members have shared the partitions out."""
+        """Until the topics are there, and the group's members have shared the partitions out."""
+        self._counts = await ensure(self.kafka, self.topics, self.environ)
         async with _admin(self.connection) as admin, asyncio.timeout(_PATIENCE_S):
             while True:
                 self.check()

@@ -141,11 +141,10 @@ def test_a_broker_that_is_not_there_is_waited_for(kafka_runs, stack, reference, 
     node = Node(tmp_path / "late")
 
     async def do():
-        deployment = stack(node)
-        worker = deployment.start(0)
-        await asyncio.to_thread(worker.wait_for, "trying again every", TIMEOUT_S)
-        with node:
-            async with deployment:
+        async with stack(node) as deployment:
+            worker = deployment.start(0)
+            await asyncio.to_thread(worker.wait_for, "trying again every", TIMEOUT_S)
+            with node:
                 await deployment.ready()
                 await Feeder(deployment, "frames", 3_000).run()
                 return worker.output(), await came_to(deployment, reference)
