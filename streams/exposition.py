@@ -145,8 +145,7 @@ def listening(configured: Metrics | None, number: int = 0) -> Exposition | None:
     Raises:
         ValueError: the configured address cannot be listened on.
     """
-    host, _, port = (configured or Metrics()).listen.rpartition(":")
-    listen = f"{host}:{int(port) + number}"
+    listen = (configured or Metrics()).listen
     host, _, port = listen.rpartition(":")
     if int(port):
         listen = f"{host}:{int(port) + number}"
