@@ -15,6 +15,7 @@ from streams.kafka.client import MAX_RECORD_BYTES
 
 Way = Literal["frames", "lines"]
 FRAME_LINES = 500
+"""At most, and never more than a collector sends at once: 0.4 s of one source."""
 _BATCH_LINES = 125
 _UNDER_WAY = 256
 _LOOK_S = 0.02
@@ -32,12 +33,13 @@ class Feeder:
         self.way = way
         self.rate = rate or self.world.rate
         self.fed = 0
+        self._frame_lines = min(FRAME_LINES, max(1, self.world.rate // 10))
         self._connection = stack.connection
         self._waiting: list[asyncio.Future[object]] = []
 
     @property
     def messages_per_s(self) -> float:
-        return self.rate / (FRAME_LINES if self.way == "frames" else 1)
+        return self.rate / (self._frame_lines if self.way == "frames" else 1)
 
     async def run(self) -> None:
         """Feed all of it; returns when everything is acknowledged."""
@@ -82,7 +84,7 @@ class Feeder:
     ) -> AsyncIterator[int]:
         """As `ship` sends them: frames of one source each, keyed by it."""
         offsets = [0] * SOURCES
-        for number, lines in _in_turn(parts, FRAME_LINES):
+        for number, lines in _in_turn(parts, self._frame_lines):
             source = b"gateway-%d" % number
             value = b"".join(lines)
             headers = [

@@ -31,6 +31,7 @@ from tests.stack._kafka import Kafka as Node
 from tests.stack._process import Process
 
 EVENTS, RATE = 300_000, 5_000
+FAST = 1_000
 TIMEOUT_S = 90
 VARIABLE = "BREACHLINE_TEST_PASSWORD"
 
@@ -100,7 +101,7 @@ def test_sigterm_ends_with_0_and_the_next_worker_goes_on_exactly(stack, referenc
         async with stack() as deployment:
             first = deployment.start(0)
             await deployment.ready()
-            feeder = Feeder(deployment, way, 2_000)
+            feeder = Feeder(deployment, way, FAST)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(feeder.run())
                 await feeder.until(feeder.world.lines // 2)
@@ -128,7 +129,7 @@ def test_faust_starts_it_too_and_its_pages_stay_shut(stack, reference):
             worker = deployment.start(0, faust, "-A", "streams.app", "worker", "-l", "warn")
             await deployment.ready()
             listening = listeners(worker.pid)
-            await Feeder(deployment, "frames", 3_000).run()
+            await Feeder(deployment, "frames", FAST).run()
             found = await came_to(deployment, reference)
             only = [f"0100007F:{deployment.metrics_ports[0]:04X}"]
             code = await asyncio.to_thread(ended, worker, signal.SIGTERM)
@@ -146,7 +147,7 @@ def test_a_broker_that_is_not_there_is_waited_for(kafka_runs, stack, reference, 
             await asyncio.to_thread(worker.wait_for, "trying again every", TIMEOUT_S)
             with node:
                 await deployment.ready()
-                await Feeder(deployment, "frames", 3_000).run()
+                await Feeder(deployment, "frames", FAST).run()
                 return worker.output(), await came_to(deployment, reference)
 
     said, found = asyncio.run(do())
@@ -176,7 +177,7 @@ def test_it_signs_in_with_sasl_over_tls(stack, reference, secure_kafka):
         async with stack(secure_kafka, {VARIABLE: known.password}, **secure) as deployment:
             worker = deployment.start(0)
             await deployment.ready()
-            await Feeder(deployment, "frames", 3_000).run()
+            await Feeder(deployment, "frames", FAST).run()
             return known.password in worker.output(), await came_to(deployment, reference)
 
     assert asyncio.run(do()) == (False, EXACT)
