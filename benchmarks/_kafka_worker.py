@@ -128,7 +128,7 @@ class Run(NamedTuple):
 class Worker:
     """The process, and what it has used."""
 
-    def __init__(self, deployment: Deployment, home: Path) -> None:
+    def __init__(self, deployment: Deployment, home: Path, processes: int) -> None:
         data = home / "data"
         # A worker does not make the key by itself: all of a deployment must share it.
         load_digest_key(data, create=True)
@@ -141,6 +141,7 @@ class Worker:
         )
         self.deployment = deployment
         words = [PROGRAM, "worker", "--config", config, "--data-dir", data]
+        words += ["--processes", processes]
         self._process = Process(words, home / "worker.log", cwd=home)
 
     def stop(self) -> None:
@@ -152,14 +153,23 @@ class Worker:
         if not self._process.is_running:
             raise RuntimeError(f"the worker ended by itself\n{self._process.output()[-3000:]}")
 
+    def _pids(self) -> list[int]:
+        """The process, and those that it has begun."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *map(int, children)]
+
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = 0
+        for pid in self._pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def peak_mib(self) -> float:
-        """The most memory that it has held so far."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+        """The most memory that they have held so far."""
+        texts = (Path(f"/proc/{pid}/status").read_text() for pid in self._pids())
+        return sum(float(text.partition("VmHWM:")[2].split()[0]) for text in texts) / 1024
 
     async def intake(self) -> int:
         """Messages of access.raw that are committed."""
@@ -213,10 +223,10 @@ class Worker:
 
 
 @contextmanager
-def worker(deployment: Deployment, home: Path) -> Iterator[Worker]:
+def worker(deployment: Deployment, home: Path, processes: int = 1) -> Iterator[Worker]:
     """One that runs; killed at the end."""
     home.mkdir(parents=True)
-    running = Worker(deployment, home)
+    running = Worker(deployment, home, processes)
     try:
         yield running
     finally:

@@ -43,6 +43,13 @@ LOOPS = {
 }
 FAUST = "bare Faust agent"
 FAST = [name for name in LOOPS if name != FAUST]
+CORES = os.cpu_count() or 1
+WORKERS = (
+    ("frames", f"one worker of {CORES} processes, frames", FRAME_LINES, CORES),
+    ("lines", f"one worker of {CORES} processes, a line a message", 1, CORES),
+    ("alone", "one worker of 1 process, frames", FRAME_LINES, 1),
+)
+"""A worker uses the machine's cores by processes; the bare loops have one."""
 TIMEOUT_S = 240
 """Of one measurement: a rate so low that this is not enough is a fault."""
 BLOCK = FRAME_LINES * PARTITIONS
@@ -94,13 +101,13 @@ def _bare(name: str, brokers: str, topic: str, total: int, home: Path) -> Run:
 
 
 async def _worker_rate(
-    brokers: str, name: str, lines: Iterable[bytes], per_message: int, home: Path
+    brokers: str, name: str, lines: Iterable[bytes], per_message: int, processes: int, home: Path
 ) -> tuple[Run, int]:
     """A new worker on a new deployment that holds all lines already; and its findings."""
     send = send_lines if per_message == 1 else send_frames
     async with Deployment(brokers, name) as deployment:
         count = await send(brokers, deployment.topics.raw, lines)
-        with worker(deployment, home / name) as running:
+        with worker(deployment, home / name, processes) as running:
             run = await running.measure(count // per_message, per_message, TIMEOUT_S)
         return run, await deployment.count(deployment.topics.findings)
 
@@ -112,21 +119,24 @@ async def rates(
     seen: dict[str, list[Run]] = {}
     for number in range(1, rounds + 1):
         say(f"round {number} of {rounds}, lines/s from the first to the last line")
-        for name, per_message in (("frames", FRAME_LINES), ("lines", 1)):
-            run, findings = await _worker_rate(brokers, f"{name}{number}", lines, per_message, home)
+        for name, what, per_message, processes in WORKERS:
+            run, findings = await _worker_rate(
+                brokers, f"{name}{number}", lines, per_message, processes, home
+            )
             seen.setdefault(name, []).append(run)
-            what = "one worker, frames" if per_message > 1 else "one worker, one line a message"
-            say(f"  {what:<31} {run}; {findings} findings")
+            say(f"  {what:<44} {run}; {findings} findings")
         topic = f"lines{number}.access.raw"
         for name in LOOPS:
             total = faust_lines if name == FAUST else len(lines)
             run = _bare(name, brokers, topic, total, home / f"bare{number}")
             seen.setdefault(name, []).append(run)
-            say(f"  {name:<31} {run}")
+            say(f"  {name:<44} {run}")
     say(f"ratios, median of {rounds}, with those of lines a second of CPU beside them")
     goals = (
         ("frames / bare Faust agent", "frames", [FAUST], 6),
+        ("frames / bare Faust agent, a process each", "alone", [FAUST], 6),
         ("frames / the faster bare loop", "frames", FAST, 0.7),
+        ("frames / the faster bare loop, a process each", "alone", FAST, 0.7),
         ("one line a message / the faster bare loop", "lines", FAST, 0.3),
     )
     for words, ours, theirs, wanted in goals:
@@ -169,7 +179,7 @@ async def latency(brokers: str, lines: list[bytes], rate: int, seconds: int, hom
     attacks = [attack(number) for number in range(ATTACKS)]
     say(f"from line to finding at {rate:,} lines/s for {seconds} s, {ATTACKS} attacks")
     async with Deployment(brokers, "latency") as deployment:
-        with worker(deployment, home / "latency") as running:
+        with worker(deployment, home / "latency", CORES) as running:
             feed = Steady(brokers, deployment.topics.raw, rate)
             ordinary = iter(lines)
             await feed.run(ordinary, WARM_UP_S, [])

@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "Follow logs live, detect, respond.",
     "worker": "Take a share of a deployment on Kafka.",
     "ship": "Follow logs and send them to Kafka.",
+    "deadletter": "List rejected lines, and send them again.",
     "parse": "Show what Breachline understood of a log, as ECS NDJSON.",
     "incidents": "List incidents, or show one.",
     "affected": "Print the users whose data an incident touched.",

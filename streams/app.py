@@ -36,7 +36,8 @@ from streams.kafka.intake import Intake
 from streams.kafka.journal import Journal
 from streams.kafka.meter import Measured, Meter
 from streams.kafka.settings import Kafka
-from streams.kafka.tasks import DecideTask, DetectTask, IntakeTask, Task
+from streams.kafka.stages import DecideTask, DetectTask, IntakeTask
+from streams.kafka.tasks import Task
 from streams.kafka.topics import Topics, ensure
 from streams.kafka.transport import POLL_RECORDS, PollSchema, Transport
 from streams.metrics import Meters

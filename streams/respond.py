@@ -145,16 +145,15 @@ class Respond:
         random: Random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_receipt: Callable[[Receipt], None] = lambda _: None,
-        durable: Callable[[], Awaitable[None]] | None = None,
+        durable: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0),
         lease_ms: int = LEASE_MS,
         concurrent: int = 4,
         batch: int = 16,
     ) -> None:
         """`recheck` is asked at performing, and MUST read the never-block list anew.
 
-        `on_receipt` is called inside the receipt's transaction: what it stores stands or falls
-        with the receipt. `durable` is awaited before an effect, where a transaction alone does not
-        outlive the machine. `batch` bounds a step.
+        `on_receipt` is called inside the receipt's transaction; `durable` is awaited before an
+        effect, where a transaction does not outlive the machine; `batch` bounds a step.
         """
         self._store = store
         # Intents never change, and every active one is looked at for each block.
@@ -163,9 +162,8 @@ class Respond:
         self._recheck = recheck
         self._clock = clock
         self._random = random
-        self._sleep = sleep
+        self._sleep, self._durable = sleep, durable
         self._on_receipt = on_receipt
-        self._durable = durable
         self._lease_ms = lease_ms
         self._concurrent = concurrent
         self._batch = batch
@@ -174,7 +172,7 @@ class Respond:
         """Step until cancelled; looks for new intents every `idle_s`."""
         while True:
             wait_s = await self.step(self._clock.now_ms())
-            await self._sleep(idle_s if wait_s is None else min(idle_s, wait_s))
+            await self._sleep(min(idle_s, idle_s if wait_s is None else wait_s))
 
     async def step(self, now_ms: int) -> float | None:
         """Do what is due, and return the seconds to the next due thing, None if there is none.
@@ -240,8 +238,7 @@ class Respond:
         """Perform one action that is due; False where there was nothing to perform."""
         job = self._take(action_id, now())
         if job:
-            if self._durable is not None:
-                await self._durable()
+            await self._durable()
             receipt = await self._perform(job, now())
             self._settle(job, receipt, now())
         return job is not None

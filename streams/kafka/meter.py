@@ -18,7 +18,8 @@ from records.incident import Receipt
 from streams.clock import Clock
 from streams.kafka.detect import Detect
 from streams.kafka.journal import Journal
-from streams.kafka.tasks import DecideTask, DetectTask, Poll, Task
+from streams.kafka.stages import DecideTask, DetectTask
+from streams.kafka.tasks import Poll, Task
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output
 from streams.metrics import Meters, gauge

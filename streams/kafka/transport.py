@@ -45,11 +45,17 @@ class _Thread(driver.AIOKafkaConsumerThread):
         self._handed[TopicPartition(*partition)] = offset
 
     def told(self, place: TopicPartition) -> tuple[int, int] | None:
-        """(a partition's end, when the brokers last said so in ms UTC); None before they did."""
+        """(a partition's end, when the brokers last said so in ms UTC); None before they did.
+
+        Where the end is a transaction's marker, it is the end of what was handed over.
+        """
         state = self._state(place)
         if state is None or state.highwater is None:
             return None
-        return state.highwater, state.timestamp
+        end: int = state.highwater
+        if state.has_valid_position and state.position >= end:
+            end = min(end, self._handed.get(place, end))
+        return end, state.timestamp
 
     def lag(self, place: TopicPartition, position: int) -> int | None:
         """Records from `position` to the end of a partition; None while the end is not known.

@@ -11,7 +11,8 @@ from faust.types import TP
 from streams import app as module
 from streams.app import Worker, make
 from streams.clock import HandClock
-from streams.kafka.tasks import DecideTask, DetectTask, IntakeTask, Poll
+from streams.kafka.stages import DecideTask, DetectTask, IntakeTask
+from streams.kafka.tasks import Poll
 from streams.settings import Settings
 
 RAW, SIGNALS, EXPOSURES = (f"breachline.{name}" for name in ("access.raw", "signals", "exposures"))

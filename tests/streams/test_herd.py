@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,11 +26,12 @@ async def main():
 
 asyncio.run(main())
 """
+ROOT = str(Path.cwd())
 pytestmark = pytest.mark.stack
 
 
 def words(tmp_path, text=CHILD):
-    return [sys.executable, "-c", text.format(root=os.getcwd(), out=str(tmp_path / "out"))]
+    return [sys.executable, "-c", text.format(root=ROOT, out=str(tmp_path / "out"))]
 
 
 def children(tmp_path):
@@ -78,9 +80,9 @@ def test_one_that_gives_up_ends_all_with_its_code(tmp_path):
 
 def test_children_end_when_their_parent_is_killed(tmp_path):
     parent = (
-        "import asyncio, os, sys; sys.path.insert(0, {root!r}); from streams.herd import herd; "
+        f"import asyncio, os, sys; sys.path.insert(0, {ROOT!r}); from streams.herd import herd; "
         "asyncio.run(herd([sys.executable, '-c', os.environ['CHILD']], 2, os.environ))"
-    ).format(root=os.getcwd())
+    )
 
     async def story():
         child = words(tmp_path)[2]

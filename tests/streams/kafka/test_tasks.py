@@ -6,6 +6,7 @@ import pytest
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from streams.clock import HandClock
+from streams.kafka import stages
 from streams.kafka import tasks as module
 from streams.kafka.quiet import IDLE_S, RETURN_S, STALE_S
 from tests.streams.kafka._tasks import PLACE, Consumer, Kept, World, poll
@@ -256,7 +257,7 @@ def test_a_commit_that_hung_is_no_quiet():
     asyncio.run(main())
 
 
-class Keyed(module._Keyed):
+class Keyed(stages._Keyed):
     """The state of a stage as values by (space, key)."""
 
     restore = work = gather = position = None  # type: ignore[assignment]

@@ -142,3 +142,23 @@ def test_what_was_aborted_is_not_read(monkeypatch):
 
 def test_it_is_the_transports_consumer():
     assert Transport.Consumer is Consumer
+
+
+TOLD = [
+    ("more to fetch", 5, 9, 5, 9),
+    ("all handed over", 9, 9, 9, 9),
+    ("a transaction's marker at the end", 9, 9, 8, 8),
+    ("nothing but aborted records at the end", 9, 9, 3, 3),
+    ("not read yet", None, 9, None, 9),
+]
+
+
+@pytest.mark.parametrize(("name", "stands", "highwater", "handed", "expected"), TOLD)
+def test_the_end_of_a_partition(fetching, name, stands, highwater, handed, expected):
+    state = SimpleNamespace(
+        position=stands, has_valid_position=stands is not None, highwater=highwater, timestamp=77
+    )
+    fetching.thread._state = lambda _place: state
+    if handed is not None:
+        fetching.thread._handed[PLACE] = handed
+    assert fetching.thread.told(PLACE) == (expected, 77), name

@@ -1,0 +1,219 @@
+"""The three stages as tasks: intake and detect keep values by key, decide keeps a store.
+
+In: what `Task` hands on. Out: messages and journal. They wire a stage to its task, no more.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from random import Random
+
+import msgspec
+
+from incidents.settings import NeverBlock
+from records.incident import Action, Guard, Receipt
+from responders._base import Responder
+from streams.kafka.decide import Decide
+from streams.kafka.detect import Detect
+from streams.kafka.intake import Intake, Record, State
+from streams.kafka.journal import cut
+from streams.kafka.tasks import Task
+from streams.kafka.wire import Output, encode
+from streams.lift import lift_harmful
+from streams.live import RESPOND_S
+from streams.respond import Respond
+
+_log = logging.getLogger("breachline.kafka")
+_Known = dict[str, dict[str, bytes]]
+
+
+class _Keyed(Task):
+    """A task whose state is values by (space, key)."""
+
+    _known: _Known
+    """All that the journal holds, for a base."""
+
+    def known(self, records: Iterable[bytes]) -> _Known:
+        """The last of each, by space and key."""
+        self._known = {}
+        for record in records:
+            for item in msgspec.msgpack.decode(record, type=list[bytes]):
+                self._note(msgspec.msgpack.decode(item, type=State))
+        return self._known
+
+    def _note(self, item: State) -> None:
+        space, key, value = item
+        if value:
+            self._known.setdefault(space, {})[key] = value
+        else:
+            self._known.get(space, {}).pop(key, None)
+
+    def changed(self, items: Iterable[State]) -> list[bytes]:
+        """Records of the journal."""
+        kept = list(items)
+        for item in kept:
+            self._note(item)
+        return [encode(group) for group in cut(map(encode, kept))]
+
+    def base(self) -> list[bytes]:
+        """All that is known."""
+        items = (
+            encode((space, key, value))
+            for space, kept in self._known.items()
+            for key, value in kept.items()
+        )
+        return [encode(group) for group in cut(items)]
+
+
+class IntakeTask(_Keyed):
+    """A partition of access.raw."""
+
+    def __init__(self, *args: object, make: Callable[[], Intake], **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self._make = make
+        self.intake = make()
+
+    def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
+        self.intake = self._make()
+        self.intake.load(self.known(records))
+
+    def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
+        return self.intake.take(records)
+
+    def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
+        outputs = self.intake.collect(idle=self.quiet)
+        return outputs, self.changed(self.intake.take_dirty()) if outputs else []
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record that is needed."""
+        return self.intake.position
+
+
+class DecideTask(Task):
+    """The partition of `exposures`: decides, and performs what was decided."""
+
+    decide: Decide
+
+    def __init__(
+        self,
+        *args: object,
+        make: Callable[[list[bytes]], Decide],
+        responders: Callable[[Decide], Sequence[Responder]],
+        never_block: Callable[[], Sequence[NeverBlock] | None],
+        **more: object,
+    ) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self._make = make
+        self._responders = responders
+        self._never_block = never_block
+        self._respond: Respond | None = None
+        self._one = asyncio.Lock()
+
+    def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
+        decide = self.decide = self._make(records)
+        self._respond = Respond(
+            decide.store,
+            self._responders(decide),
+            recheck=self._recheck,
+            clock=self._clock,
+            random=Random(),
+            on_receipt=self._received,
+            durable=self.commit,
+        )
+
+    async def run(self) -> None:
+        """Commit, and respond beside it."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(super().run())
+            both.create_task(self._perform())
+
+    def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
+        yield from self.decide.take(records, self._clock.monotonic_s(), self._clock.now_ms)
+
+    async def commit(self) -> None:
+        """As `Task.commit`, one at a time: the responding loop waits for its leases with it."""
+        async with self._one:
+            await super().commit()
+
+    def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
+        decide, respond = self.decide, self._respond
+        for _ in decide.decide(self._clock.monotonic_s(), self._clock.now_ms):
+            pass
+        if respond is not None:
+            lift_harmful(decide.decider, decide.store, respond, self._clock.now_ms())
+        return decide.collect()
+
+    def base(self) -> list[bytes]:
+        """The whole store."""
+        return self.decide.base()
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record that is needed."""
+        return self.decide.position
+
+    def close(self) -> None:
+        """Give the store up."""
+        if self._respond is not None:
+            self._respond = None
+            self.decide.close()
+
+    async def _perform(self) -> None:
+        """Do what is due; a fault of the brokers meanwhile is the committing loop's to meet."""
+        while True:
+            wait_s: float | None = None
+            try:
+                if self._respond is not None:
+                    wait_s = await self._respond.step(self._clock.now_ms())
+            except Exception as fault:  # noqa: BLE001  the task is begun anew, and its leases end
+                _log.warning("responding: %s: %s", type(fault).__name__, fault)
+                wait_s = RESPOND_S
+            await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
+
+    def _recheck(self, action: Action, now_ms: int) -> Guard:
+        desk = self.decide.decider.desk
+        if (entries := self._never_block()) is not None:
+            desk.relist(entries)
+        return desk.recheck(action, now_ms)
+
+    def _received(self, receipt: Receipt) -> None:
+        # Inside the receipt's transaction: what it makes of the incident stands with it.
+        if (incident := self.decide.decider.desk.apply(receipt)) is not None:
+            self.decide.store.put_incidents([incident])
+            self.decide.publish([incident])
+
+
+class DetectTask(_Keyed):
+    """A partition of signals."""
+
+    def __init__(self, *args: object, make: Callable[[], Detect], **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self._make = make
+        self.detect = make()
+
+    def restore(self, records: list[bytes]) -> None:
+        """From the journal."""
+        self.detect = self._make()
+        self.detect.load(self.known(records), self._clock.monotonic_s())
+
+    def work(self, records: Iterable[Record]) -> Iterator[None]:
+        """Read records."""
+        return self.detect.take(records, self._clock.monotonic_s())
+
+    def gather(self) -> tuple[list[Output], list[bytes]]:
+        """What is to be committed."""
+        self.detect.judge(self._clock.monotonic_s())
+        outputs = self.detect.collect(idle=self.quiet)
+        return outputs, self.changed(self.detect.take_dirty()) if outputs else []
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record that is needed."""
+        return self.detect.position
