@@ -85,7 +85,7 @@ def seconds_for(faults: Sequence[Kind]) -> float:
 
 def moments(faults: Sequence[Kind], seconds: float, rng: random.Random) -> list[float]:
     """When in the log each fault comes: by chance, and at least 12 s after the last was over."""
-    least = WARM_UP_S + sum(APART_S + LASTS_S[kind] for kind in faults)
+    least = WARM_UP_S + sum(APART_S + LASTS_S[kind] for kind in faults[:-1]) + BEHIND_S
     if seconds < least:
         raise ValueError(f"a log of {seconds:.0f} s is too short for {', '.join(faults)}")
     begins, before_s = [], float(WARM_UP_S)

@@ -55,7 +55,7 @@ def test_faults_are_12_s_apart_and_within_the_log():
         begins = moments(faults, seconds, random.Random(seed))
         ends = [begin + LASTS_S[kind] for begin, kind in zip(begins, faults, strict=True)]
         assert all(b - a >= APART_S for a, b in zip(ends, begins[1:], strict=False))
-        assert ends[-1] < seconds
+        assert begins[-1] < seconds
 
 
 # -- how a worker begins and ends
