@@ -20,7 +20,7 @@ from streams.kafka.journal import cut
 from streams.kafka.tasks import Task
 from streams.kafka.wire import Output, encode
 from streams.lift import lift_harmful
-from streams.live import RESPOND_S
+from streams.live import LOOKBACK_MS, PRUNE_S, RESPOND_S
 from streams.respond import Respond
 
 _log = logging.getLogger("breachline.kafka")
@@ -112,6 +112,7 @@ class DecideTask(Task):
         self._never_block = never_block
         self._respond: Respond | None = None
         self._one = asyncio.Lock()
+        self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
 
     def restore(self, records: list[bytes]) -> None:
         """From the journal."""
@@ -148,6 +149,10 @@ class DecideTask(Task):
             pass
         if respond is not None:
             lift_harmful(decide.decider, decide.store, respond, self._clock.now_ms())
+        if self._clock.monotonic_s() >= self._prune_at_s:
+            self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
+            with decide.store.transaction():
+                decide.store.prune(self._clock.now_ms(), LOOKBACK_MS)
         return decide.collect()
 
     def base(self) -> list[bytes]:
