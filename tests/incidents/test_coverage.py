@@ -71,7 +71,8 @@ NEAR = [
 @pytest.mark.parametrize(("name", "batches", "expected"), NEAR, ids=[c[0] for c in NEAR])
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_is_near(name, batches, expected, restarts):
-    found, kept = Surroundings(), {}
+    found = Surroundings()
+    kept: dict[str, bytes] = {}
     for one in batches:
         found.note(one)
         if restarts:

@@ -56,7 +56,7 @@ def test_a_64_counts_as_one_address():
 def test_what_is_fresh_is_told_once_and_again_after_a_restart():
     denials = Denials()
     denials.note([denied(1)])
-    assert (denials.take_fresh(), denials.take_fresh()) == ({IP}, frozenset())
+    assert (denials.take_fresh(), denials.take_fresh()) == (frozenset({IP}), frozenset[str]())
     restarted = Denials()
     restarted.load(denials.take_dirty())
     assert restarted.take_fresh() == {IP}

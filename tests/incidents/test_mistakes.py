@@ -104,6 +104,7 @@ def test_a_block_that_was_confirmed_does_not_leave_its_group_contained():
     (block,) = world.blocks()
 
     contained = world.desk.apply(receipt(block.id))
+    assert contained is not None
     assert contained.status == "contained"
     world.incidents[contained.id] = contained
     for batch in batches[1:]:

@@ -121,8 +121,8 @@ def test_any_machine_gives_the_answers_of_one_scan(deployment, tmp_path):
         with zipfile.ZipFile(bundle) as opened:
             users = opened.read("affected.txt").decode().split()
         assert users == _attack.VICTIMS[: 6 * (number + 1)]
-        for words in (["incidents", "--json"], ["affected", case]):
-            assert elsewhere.ask(*words, "--offline") == elsewhere.ask(*words)
+        for listing in (["incidents", "--json"], ["affected", case]):
+            assert elsewhere.ask(*listing, "--offline") == elsewhere.ask(*listing)
         stores |= {path.name for path in elsewhere.data.glob("replica/*/store-*")}
     assert len(stores) == 1, "the second answer read only what was new"
 

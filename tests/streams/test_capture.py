@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from intake.frames import Batch
 from records.event import Actor, Exposure, RawLine
-from records.incident import Coverage
+from records.finding import Finding
+from records.incident import Action, Coverage
 from responders.capture_evidence import CaptureResult
 from streams.capture import LaterLines, StoreCapture, evidence_events, responsible
 from tests._events import NOON_MS, action, finding, incident
@@ -99,8 +100,8 @@ class Came(msgspec.Struct):
     """One frame's exposures, new findings and actions."""
 
     batch: Batch
-    findings: list = []
-    actions: list = []
+    findings: list[Finding] = []
+    actions: list[Action] = []
 
 
 def entered(store, one="inc-1"):

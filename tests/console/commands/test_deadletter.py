@@ -4,7 +4,8 @@ import click
 import pytest
 
 from console import main
-from console.commands import deadletter as module
+from console.commands.deadletter import command
+from streams.kafka import deadletter
 from streams.kafka.deadletter import Line, Listed, Replayed, Wanted
 from tests.console._deployment import CONFIG
 
@@ -59,7 +60,7 @@ def answering(monkeypatch, name, answer):
         asked.append((kafka.brokers, *args, *more.values()))
         return answer
 
-    monkeypatch.setattr(module.deadletter, name, call)
+    monkeypatch.setattr(deadletter, name, call)
     return asked
 
 
@@ -136,9 +137,8 @@ def test_what_was_sent_and_what_was_not(cli, deployed, monkeypatch, args, told, 
 
 
 def test_its_help_has_an_example():
-    group = module.command
-    assert isinstance(group, click.Group)
+    assert isinstance(command, click.Group)
     for name in ("list", "replay"):
-        command = group.commands[name]
-        text = command.get_help(click.Context(command))
+        word = command.commands[name]
+        text = word.get_help(click.Context(word))
         assert f"breachline deadletter {name}" in text

@@ -113,6 +113,7 @@ def test_from_intake_and_back():
     list(right.take([again]))
     (tally,) = (decode_slices(one.value).tally for one in right.collect(idle=True)
                 if one.topic == "bank.exposures")  # fmt: skip
+    assert tally is not None
     assert (tally.lines, tally.events, tally.duplicate, tally.with_session) == (1, 1, 0, 0)
 
     list(wrong.take([again]))
@@ -167,10 +168,10 @@ def back(at, number, offset):
     """A replayed line that was rejected again."""
     source = digest("kafka", RAW, number, length=16)
     name = f"{RAW}/{number}"
-    facts = {"time_ms": 0, "reason": "unknown_format"}
     return Line(
-        at=at, source=source, name=name, place=offset << 20, data=b"n", sha256=sha256(b"n"), **facts
-    )
+        at=at, time_ms=0, reason="unknown_format", source=source, name=name, place=offset << 20,
+        sha256=sha256(b"n"), data=b"n",
+    )  # fmt: skip
 
 
 TWO = [record(line(0)), record(line(1, b"token=***", logged=b"token=s3cret"))]

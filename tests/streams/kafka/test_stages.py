@@ -13,7 +13,7 @@ class Values(_Keyed):
         self.known([])
 
     restore = work = gather = None  # type: ignore[assignment]
-    position = 0  # type: ignore[assignment]
+    position = 0
 
 
 ITEMS = [("s", "a", b"1"), ("s", "b", b"2"), ("t", "a", b"3")]
