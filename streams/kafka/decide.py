@@ -88,6 +88,11 @@ class Decide:
         """Offset of the next record that is needed after a restart."""
         return self.aligner.resume
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether there are findings that nobody was told of."""
+        return bool(self._findings)
+
     # -- reading
 
     def take(

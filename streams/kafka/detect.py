@@ -44,6 +44,11 @@ class Detect:
         """Offset of the next record that is needed after a restart."""
         return self.aligner.resume
 
+    @property
+    def has_findings(self) -> bool:
+        """Whether there are findings that nobody was told of."""
+        return bool(self._findings)
+
     def take(self, records: Iterable[Record], now_s: float) -> Iterator[None]:
         """Read records and judge what all origins have gone past; yields to let others in."""
         for record in records:

@@ -164,6 +164,11 @@ class DecideTask(Task):
         """Offset of the next record that is needed."""
         return self.decide.position
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether there are findings."""
+        return self.decide.has_findings
+
     def close(self) -> None:
         """Give the store up."""
         if self._respond is not None:
@@ -222,3 +227,8 @@ class DetectTask(_Keyed):
     def position(self) -> int:
         """Offset of the next record that is needed."""
         return self.detect.position
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether there are findings."""
+        return self.detect.has_findings

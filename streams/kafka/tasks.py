@@ -63,6 +63,7 @@ class Task(ABC):
         self._ready = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
+        self._now = asyncio.Event()
         self._pending = 0
         self._gone = False
         self._fault: Exception | None = None
@@ -94,6 +95,11 @@ class Task(ABC):
     def position(self) -> int:
         """Where to read on from after a restart."""
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for what is not committed yet: a finding, an incident."""
+        return False
+
     def close(self) -> None:  # noqa: B027  most have nothing to let go of
         """Let go of what `restore` made."""
 
@@ -116,6 +122,8 @@ class Task(ABC):
             self._pending += sum(len(record.value or b"") for record in records)
             try:
                 for _ in self.work(records):
+                    if self.is_urgent:
+                        self._now.set()
                     await asyncio.sleep(0)
                     if not self._ready.is_set():
                         return
@@ -123,6 +131,8 @@ class Task(ABC):
                 self._fault = fault
                 self._ready.clear()
                 return
+            if self.is_urgent:
+                self._now.set()
             self._next = max(self._next, poll.end)
             if self._pending > _MOST_PENDING:
                 self._room.clear()
@@ -148,7 +158,7 @@ class Task(ABC):
                 try:
                     await self._begin()
                     while True:
-                        await asyncio.sleep(self._commit_s)
+                        await self._pause()
                         self._check()
                         await self.commit()
                 except (asyncio.CancelledError, GeneratorExit):
@@ -167,6 +177,14 @@ class Task(ABC):
             # Whoever waits with a poll is let go: it is the next owner's.
             self._ready.set()
             self._room.set()
+
+    async def _pause(self) -> None:
+        """Until it is time to commit: something that people wait for makes it time at once."""
+        try:
+            await asyncio.wait_for(self._now.wait(), self._commit_s)
+        except TimeoutError:
+            return
+        self._now.clear()
 
     def _check(self) -> None:
         """Raises: what was met while reading."""
