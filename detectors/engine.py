@@ -91,6 +91,7 @@ class Engine:
                     tracking=tracking,
                 )
                 self._watches.append(_Watch(detector, kept))
+                self.seconds[rule] = 0.0
 
     def observe(self, signals: Iterable[Signal], key: Key | None = None) -> list[Finding]:
         """Every enabled detector over every signal, in order.
@@ -104,12 +105,12 @@ class Engine:
             else:
                 shown.append(signal)
         found: list[tuple[int, Finding]] = []
-        for detector, kept in self._watches:
+        at_s = self.stopwatch()
+        for detector, kept in self._watches if shown else ():
             if key in (None, detector.key):
-                begun_s = self.stopwatch()
                 self._show(detector, kept, shown, found)
-                took_s = self.stopwatch() - begun_s
-                self.seconds[detector.id] = self.seconds.get(detector.id, 0.0) + took_s
+                begun_s, at_s = at_s, self.stopwatch()
+                self.seconds[detector.id] += at_s - begun_s
         # By signal, and stable: those of one signal stay in the order of the rules.
         found.sort(key=_number)
         return [finding for _, finding in found]

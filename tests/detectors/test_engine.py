@@ -81,8 +81,9 @@ def test_the_time_that_each_rule_takes_is_measured_by_the_stopwatch_given():
     engine = Engine(detectors=[Brittle])
     engine.observe([READ])
     assert engine.seconds == {"brittle": 0.0}
-    engine.stopwatch = iter([10.0, 10.25, 20.0, 21.0]).__next__
+    engine.stopwatch = iter([10.0, 10.25, 20.0, 21.0, 30.0]).__next__
     engine.observe([READ, READ])
+    engine.observe([READ])
     engine.observe([])
     assert engine.seconds == {"brittle": 1.25}
 
