@@ -150,19 +150,21 @@ class Intake:
     def _flush(self, lines: list[bytes], places: list[int]) -> Iterator[None]:
         if lines:
             state = self._source(self._own_source, self._name)
-            self._keep(self.reader.read_apart(state, lines, places), [])
+            before_ms = self.watermark_ms
+            self._keep(self.reader.read_apart(state, lines, places), [], before_ms)
             lines.clear()
             places.clear()
             yield
 
     def _read(self, frame: "_Frame", data: bytes) -> None:
         state = self._source(frame.source, frame.name)
-        before = state.position
+        before, before_ms = state.position, self.watermark_ms
         start = min([frame.offset, *(fault[0] for fault in frame.faults)])
         gaps = []
         if 0 < before < start:
             gaps.append((start, f"{frame.name}: bytes {before:,} to {start:,} never came"))
-        self._keep(self.reader.read(state, frame.offset, data, frame.faults), gaps)
+        batch = self.reader.read(state, frame.offset, data, frame.faults)
+        self._keep(batch, gaps, before_ms)
 
     def _refuse(self, record: Record) -> None:
         """A message that says it is a frame and is none: one line that was not understood."""
@@ -170,7 +172,7 @@ class Intake:
         state = self._source(self._own_source, self._name)
         place = record.offset << MESSAGE_BITS
         fault = (place, "bad_frame", hashlib.sha256(value).hexdigest(), value[:HEAD_BYTES])
-        self._keep(self.reader.read(state, place, b"", [fault]), [])
+        self._keep(self.reader.read(state, place, b"", [fault]), [], self.watermark_ms)
 
     def _source(self, source: str, name: str) -> SourceState:
         state = self.sources.get(source)
@@ -179,7 +181,12 @@ class Intake:
         self._touched.add(source)
         return state
 
-    def _keep(self, batch: Batch, gaps: list[tuple[int, str]]) -> None:
+    def _keep(self, batch: Batch, gaps: list[tuple[int, str]], before_ms: int) -> None:
+        """Sort out what a batch brought; `before_ms` is the watermark that it found.
+
+        A slice is let go with what came before it: the desk knows the neighbours behind an address
+        before it hears the findings of the same lines.
+        """
         self._tally.add(batch)
         name = self.sources[batch.source].name
         self._rejects += [(name, reject) for reject in batch.rejects]
@@ -201,7 +208,7 @@ class Intake:
         if batch.exposures or own or events or batch.rejects or gaps:
             self._slices.append(
                 Slice(
-                    self.watermark_ms,
+                    before_ms,
                     batch.source,
                     name,
                     batch.exposures,

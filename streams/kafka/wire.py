@@ -44,7 +44,7 @@ class Slice(msgspec.Struct, array_like=True):
     """What one batch holds for the desk."""
 
     time_ms: int
-    """How far its source had come."""
+    """How far its partition had come before it, or when its last finding was made."""
     source: str
     name: str = ""
     """What to call the source to a person."""

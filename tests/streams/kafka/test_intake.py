@@ -266,3 +266,19 @@ def test_every_message_fits_whatever_an_attacker_asks_for(name, lines):
     sizes = [len(o.value) for o in one.collect(idle=False)]
     assert max(sizes) < MAX_RECORD_BYTES
     assert max(len(value) for _, _, value in one.take_dirty()) < MAX_RECORD_BYTES
+
+
+def test_a_slice_is_let_go_before_what_its_own_lines_lead_to():
+    """Or the desk would judge an address before it knew who else is behind it."""
+    one = intake()
+    for record in frames(size=40):
+        take(one, [record])
+    outputs = one.collect(idle=False)
+    slices = [
+        s for o in outputs if o.topic == NAMES.exposures for s in decode_slices(o.value).slices
+    ]
+    assert len(slices) > 2
+    assert [s.time_ms for s in slices][0] == 0
+    for one_slice in slices:
+        assert all(one_slice.time_ms <= exposure.time_ms for exposure in one_slice.exposures)
+        assert all(one_slice.time_ms <= time_ms for _, _, time_ms in one_slice.own)
