@@ -271,14 +271,14 @@ def test_every_message_fits_whatever_an_attacker_asks_for(name, lines):
 def test_a_slice_is_let_go_before_what_its_own_lines_lead_to():
     """Or the desk would judge an address before it knew who else is behind it."""
     one = intake()
-    for record in frames(size=40):
+    for record in frames(size=5):
         take(one, [record])
     outputs = one.collect(idle=False)
     slices = [
         s for o in outputs if o.topic == NAMES.exposures for s in decode_slices(o.value).slices
     ]
-    assert len(slices) > 2
-    assert [s.time_ms for s in slices][0] == 0
+    assert slices[0].time_ms == 0
+    assert slices[-1].exposures, "the walk comes last"
     for one_slice in slices:
         assert all(one_slice.time_ms <= exposure.time_ms for exposure in one_slice.exposures)
         assert all(one_slice.time_ms <= time_ms for _, _, time_ms in one_slice.own)
