@@ -25,6 +25,8 @@ LATENESS_MS = 60_000
 _REJECT_BYTES = 4096
 _SAMPLE_LINES = 2_000
 _REQUESTS = 10_000
+_OPEN_SOURCES = 64
+"""Sources whose parser and latest request ids are at hand; the one longest unread goes first."""
 
 
 class Watermark(msgspec.Struct):
@@ -201,7 +203,13 @@ class Reader:
         max_ms = watermark.max_ms
         late_before = max_ms - LATENESS_MS
         events, own = batch.events, batch.own
-        requests = self._requests.setdefault(source, [{}, {}])
+        requests = self._requests.pop(source, None) or [{}, {}]
+        self._requests[source] = requests
+        if len(self._requests) > _OPEN_SOURCES:
+            # A log that was rotated away for good must not be remembered for good.
+            gone = next(iter(self._requests))
+            del self._requests[gone]
+            self._parsers.pop(gone, None)
         recent, older = requests
         total = duplicate = 0
         for line, start in zip(lines, places, strict=False):

@@ -61,7 +61,7 @@ async def _keep(
         told.cancel()
         if stopped.is_set():
             await _end(child, ended)
-            return 0
+            return max(child.returncode or 0, 0)
         code = ended.result()
         if code >= 0:
             stopped.set()

@@ -273,3 +273,12 @@ def test_apart_or_in_a_frame_lines_are_judged_alike():
     in_frame = framed.read(*lines)
     places = [event.offset for event in in_frame.events]
     assert read_apart(apart, lines, places) == in_frame
+
+
+def test_sources_that_are_gone_are_forgotten(monkeypatch):
+    monkeypatch.setattr("intake.frames._OPEN_SOURCES", 2)
+    log = Log()
+    for name in ("a", "b", "c"):
+        log.reader.read(SourceState(name, name), 0, REPEATED.encode() + b"\n")
+    assert list(log.reader._requests) == ["b", "c"]
+    assert "a" not in log.reader._parsers
