@@ -72,7 +72,8 @@ def test_one_that_is_killed_is_begun_again_and_all_are_stopped_together(tmp_path
 
 
 def test_one_that_gives_up_ends_all_with_its_code(tmp_path):
-    text = "import os, sys, time; os.environ['" + NUMBER + "'] == '0' and sys.exit(2); time.sleep(60)"
+    text = "import os, sys, time; os.environ['{NUMBER}'] == '0' and sys.exit(2); time.sleep(60)"
+    text = text.replace("{NUMBER}", NUMBER)
     with pytest.raises(ChildProcessError) as raised:
         asyncio.run(herd(words(tmp_path, text), 2, os.environ))
     assert raised.value.errno == 2
