@@ -1,5 +1,6 @@
 """What can be said of docker-compose.yml, the image and its scripts without a container engine."""
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -153,6 +154,7 @@ def prepared(tmp_path_factory):
     return root
 
 
+@pytest.mark.stack
 def test_init_mounts_a_volume_for_every_folder_that_it_writes(prepared):
     folders = {f"/run/breachline/{path.name}" for path in prepared.iterdir()}
     assert {target for _, target, _ in mounts("init")} == folders
@@ -235,6 +237,15 @@ def test_the_image_is_built_from_what_may_be_in_it():
     assert set(rooms) <= sources
 
 
+@pytest.mark.stack
 def test_passwords_are_not_for_git():
     words = ["git", "check-ignore", "--quiet", "deploy/.env"]
     assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["worker", "ship"])
+def test_the_program_understands_its_command_line(name):
+    command, *words = SERVICES[name]["command"]
+    module = importlib.import_module(f"console.commands.{command}")
+    with module.command.make_context(command, list(words)) as context:
+        assert context.params["config"] is None, "it comes by $BREACHLINE_CONFIG"
