@@ -105,6 +105,7 @@ def test_the_version(capsys):
     assert capsys.readouterr().out.startswith("breachline ")
 
 
+@pytest.mark.stack
 def test_starting_costs_no_heavy_import():
     script = (
         "import sys; from console.main import run; run(['--help']);"
@@ -120,6 +121,7 @@ def test_starting_costs_no_heavy_import():
 READERS = [["incidents"], ["affected", "inc-1"], ["config", "check"], ["parse", "access.log"]]
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("args", READERS, ids=" ".join)
 def test_who_only_reads_does_not_wait_for_an_http_client(attack, args):
     script = (

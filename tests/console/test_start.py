@@ -94,6 +94,7 @@ def test_only_pythons_own_answer_is_replaced(name, before, calls, expected):
     assert known.get(now, getattr(now, "__name__", None)) == expected
 
 
+@pytest.mark.stack
 def test_nothing_heavy_comes_before_the_answer_to_ctrl_c():
     script = (
         "import sys; before = set(sys.modules); import console.start;"

@@ -21,6 +21,7 @@ def content(root):
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
+@pytest.mark.stack
 def test_init_gives_each_part_its_own_secrets(prepared):
     holders = {
         name: {path for path, data in content(prepared).items() if SECRET[name].encode() in data}
@@ -38,6 +39,7 @@ def test_init_gives_each_part_its_own_secrets(prepared):
         assert stat.S_IMODE((prepared / path).stat().st_mode) & 0o077 == 0, path
 
 
+@pytest.mark.stack
 def test_init_changes_nothing_the_second_time(tmp_path):
     prepare(tmp_path, SECRET)
     before = content(tmp_path)
@@ -54,6 +56,7 @@ def test_init_refuses_a_weak_password_without_repeating_it(tmp_path, name, value
     assert content(tmp_path) == {}
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize(
     ("part", "host"),
     [("kafka", "kafka"), ("elasticsearch", "elasticsearch"), ("kafka", "localhost")],

@@ -11,6 +11,8 @@ import pytest
 from deploy.prepare import PASSWORDS, prepare
 from tests.deploy._double import serving
 
+pytestmark = pytest.mark.stack
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.e2e._program import by_time, ecs, flat, scan, who, write
 
+pytestmark = pytest.mark.stack
+
 OFFICE = "192.0.2.10"
 ATTACKER, SESSION = "u-050", "a77ac4"
 VICTIMS = [f"u-{n:03d}" for n in range(100, 118)]

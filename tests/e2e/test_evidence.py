@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e._program import by_time, ecs, nginx, run, scan, write
 
+pytestmark = pytest.mark.stack
+
 VICTIMS = [f"u-{number:03d}" for number in range(200, 230)]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.e2e._program import by_time, ecs, flat, nginx, scan, write
 
+pytestmark = pytest.mark.stack
+
 ATTACKER, OTHER, PROXY = "203.0.113.66", "198.51.100.9", "10.0.0.5"
 NOBODY_TRUSTED = None
 TRUSTED = "intake: {trusted_proxies: [10.0.0.0/8]}\n"

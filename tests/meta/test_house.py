@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import click
+import pytest
 
 from detectors.engine import discover
 
@@ -165,6 +166,7 @@ def test_only_the_clock_reads_wall_time():
         assert found == set(), f"{path} reads a clock: take the time as an argument"
 
 
+@pytest.mark.stack
 def test_no_machine_and_no_registry_is_named_in_the_project():
     home = re.compile(rf"{re.escape(str(ROOT))}\b|/(?:home|Users)/\w+/")
     registry = re.compile(
@@ -201,8 +203,16 @@ def test_every_command_has_help_with_an_example():
         assert context.command.get_short_help_str(), f"{context.command_path} says nothing"
 
 
-def test_every_lock_entry_has_hashes():
-    for name in ("requirements.lock", "requirements-dev.lock"):
-        text = (ROOT / name).read_text()
-        pins = re.findall(r"^(\S+==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
-        assert len(pins) == len(re.findall(r"^\w", text, re.MULTILINE)) > 10
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.lock", "requirements-dev.lock", "benchmarks/requirements-bench.lock"],
+)
+def test_every_lock_entry_has_hashes(name):
+    text = (ROOT / name).read_text()
+    pins = re.findall(r"^(\S+==\S+) \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert len(pins) == len(re.findall(r"^\w", text, re.MULTILINE)) > 10
+
+
+def test_what_starts_a_process_is_marked_stack():
+    with pytest.raises(RuntimeError, match=r"^subprocess\.Popen: mark tests that start a process"):
+        subprocess.run(["true"], check=True)

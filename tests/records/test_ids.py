@@ -36,6 +36,7 @@ def test_another_episode_has_another_id(made, again):
     assert made != again
 
 
+@pytest.mark.stack
 def test_ids_are_the_same_in_every_process():
     program = "from records import ids; print(ids.digest('a', 7), ids.partition('u-17', 12))"
     said = {

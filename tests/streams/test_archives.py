@@ -124,6 +124,7 @@ def test_an_archive_has_no_holes(tmp_path, stored):
         assert log.read(len(LINES)) == LINES
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("stored", [LINES, GZIP, ZSTD], ids=["plain", "gzip", "zstd"])
 def test_standard_input(stored):
     script = (

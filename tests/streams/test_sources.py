@@ -246,6 +246,7 @@ def test_any_frame_size_gives_the_same_lines(tmp_path_factory, data, frame_bytes
     assert ends == [*(frame.offset for frame in cut), 1 + len(data) * 200]
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
 def test_standard_input(tmp_path, pack):
     script = (
