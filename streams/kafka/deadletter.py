@@ -370,7 +370,7 @@ async def _sending(kafka: Kafka, environ: Mapping[str, str], *, dry: bool) -> As
     producer = AIOKafkaProducer(
         **connection(kafka, environ),
         transactional_id=f"{kafka.prefix}deadletter",
-        compression_type="lz4",
+        compression_type="zstd",
         max_request_size=MAX_RECORD_BYTES,
     )
     try:
