@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import click
 import orjson
 
 from console.fault import Refused, words
+from intake.times import parse_time
 from streams.plain import plain
 from streams.settings import ConfigError, Settings, load
 
@@ -29,6 +31,26 @@ def common(function: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         help="YAML file (else $BREACHLINE_CONFIG, else ./breachline.yaml, else defaults).",
     )(function)
+
+
+def moment(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
+    """Callback of an option that is a time: ms since 1970 UTC.
+
+    Whatever a log may write, and what people write: a day, or hours and minutes.
+    """
+    if value is None:
+        return None
+    for read in (parse_time, _iso):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    raise click.BadParameter(f"{value!r} is no time: write 2026-11-22T10:00:00Z")
+
+
+def _iso(value: str) -> int:
+    found = datetime.fromisoformat(value)
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data as NDJSON.")

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from console.fault import Negative, Unreachable
-from console.options import as_json, common, print_ndjson, refusing, settings_of
+from console.options import as_json, common, moment, print_ndjson, refusing, settings_of
 from console.report import many
 from console.screen import Screen
-from intake.times import parse_time
 from records.ids import iso
 from streams.kafka import deadletter
 from streams.kafka.deadletter import Line, Replayed, Wanted
@@ -35,15 +34,6 @@ _LEAST = 20
 _T = TypeVar("_T")
 
 
-def _time(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no time: write 2026-11-22T10:00:00Z") from error
-
-
 _reason = click.option("--reason", help="Only those rejected for this reason, as `list` has it.")
 _source = click.option("--source", help="Only those of this source: its name, or its id.")
 
@@ -56,7 +46,7 @@ def command() -> None:
 @command.command("list", epilog=_LIST)
 @_reason
 @_source
-@click.option("--since", callback=_time, help="Rejected from this time on (ISO 8601).")
+@click.option("--since", callback=moment, help="Rejected from this time on (ISO 8601).")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True,
               help="The newest so many.")  # fmt: skip
 @as_json

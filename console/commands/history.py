@@ -8,10 +8,17 @@ from typing import Any
 import click
 
 from console.case import folder_of, opened
-from console.options import as_json, common, from_dir, print_ndjson, refusing, settings_of
+from console.options import (
+    as_json,
+    common,
+    from_dir,
+    moment,
+    print_ndjson,
+    refusing,
+    settings_of,
+)
 from evidence.history import History
 from intake.addresses import canonical_address
-from intake.times import parse_time
 from records.ids import iso
 from streams.plain import plain
 
@@ -23,23 +30,14 @@ Examples:
 """
 
 
-def _time(_context: click.Context, _option: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r} is no time: write 2026-11-22T10:00:00Z") from error
-
-
 @click.command(epilog=_EXAMPLE)
 @click.option("--ip", help="Client address.")
 @click.option("--principal", help="Who was asking.")
 @click.option("--session", help="Session digest, as findings give it.")
 @click.option("--user", help="Whose data was addressed.")
 @click.option("--route", help="Route template.")
-@click.option("--since", callback=_time, help="From this time on (ISO 8601).")
-@click.option("--until", callback=_time, help="Before this time.")
+@click.option("--since", callback=moment, help="From this time on (ISO 8601).")
+@click.option("--until", callback=moment, help="Before this time.")
 @click.option("--where", help="A further condition in SQL over the columns.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many events (default: all).")
 @click.option("--sql", help="A whole query over the view `events`, instead of the options above.")

@@ -27,6 +27,8 @@ ASKED = [
     ("whose data", ["--user", "u-10"], 71),
     ("a route", ["--route", "/api/v1/wallets/{owner}/**"], 12),
     ("since", ["--since", "2026-11-22T10:10:05Z"], 7),
+    ("since a minute", ["--since", "2026-11-22T10:10Z", "--until", "2026-11-22T10:10:01Z"], 1),
+    ("until a day", ["--until", "2026-11-22"], 0),
     ("until", ["--since", "2026-11-22T10:10:05Z", "--until", "2026-11-22T10:10:07Z"], 2),
     ("a condition", ["--where", "verdict = 'foreign' AND path LIKE '%u-1_/x'"], 10),
     ("a limit", ["--limit", "5"], 5),
