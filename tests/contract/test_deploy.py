@@ -160,6 +160,7 @@ def test_init_mounts_a_volume_for_every_folder_that_it_writes(prepared):
     assert {target for _, target, _ in mounts("init")} == folders
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize(("name", "service"), [("breachline", "worker"), ("ship", "ship")])
 def test_a_configuration_names_files_that_are_there(prepared, name, service):
     settings = Settings.model_validate(yaml.safe_load((DEPLOY / f"{name}.yaml").read_text()))

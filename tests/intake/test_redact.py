@@ -168,6 +168,6 @@ def test_a_huge_text_is_masked_as_a_short_one_is(prefix, unit):
     short, longer = masked(prefix + unit * 10), masked(prefix + unit * 20)
     more = longer.removeprefix(short)
     assert longer == short + more
-    many = 100_000 // len(unit)
+    many = 30_000 // len(unit)
     same = masked(prefix + unit * 10 * (1 + many)) == short + more * many
-    assert same  # no diff of a megabyte
+    assert same  # no diff of so much
