@@ -33,8 +33,10 @@ def load_digest_key(data_dir: Path, create: bool) -> bytes:
         if not create:
             raise FileNotFoundError(
                 errno.ENOENT,
-                f"reading the digest key: {path} is missing: copy it from the machine that "
-                "made it (without it, sessions get other ids than before)",
+                f"reading the digest key: {path} is missing: copy it from another worker (with "
+                "another one, sessions get other ids), or make the first with `breachline run`, "
+                f"or: (umask 077; mkdir -p {path.parent}; "
+                f"head -c {SIZE_BYTES} /dev/urandom > {path})",
             ) from None
     _create(path)
     return _read(path)

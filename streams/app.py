@@ -131,6 +131,12 @@ class Worker:
         for tp in assigned - self.tasks.keys():
             task = self.tasks[tp] = self._task(tp)
             self._running[tp] = self.app.add_future(task.run())
+        mine = sorted(
+            f"{tp.topic.removeprefix(self.topics.prefix)}/{tp.partition}" for tp in assigned
+        )
+        _log.info(
+            "at work on %s", ", ".join(mine) or "nothing: others have it all, this one stands by"
+        )
         self._meter.joined = True
 
     async def _give_up(self, tp: TP) -> None:

@@ -41,7 +41,7 @@ def command(processes: int, config: Path | None, data_dir: Path | None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    for chatty in ("aiokafka", "faust", "mode", "httpx"):
+    for chatty in ("aiokafka", "faust", "mode", "httpx", "streams"):  # the last is Faust's for us
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with refusing():
         worker = make(config, os.environ, data_dir)
