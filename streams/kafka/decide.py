@@ -5,6 +5,7 @@ task: every statement that changes it goes into the journal, so that the next ow
 What stands in it after a commit is a function of the journal alone.
 """
 
+import logging
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +30,11 @@ from streams.kafka.journal import RECORD_BYTES, cut
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output, Slice, decode_slices, encode
 from streams.live import Outbox
+from streams.plain import plain
 from streams.results import finding_documents
 from streams.settings import Settings
 
+_log = logging.getLogger("breachline.decide")
 _ORIGINS = dict[str, Origin]
 _MOST_ROWS = 2_000
 _IMAGE, _STATEMENTS, _POPULATION, _OWN = "image", "statements", "population", "own"
@@ -161,6 +164,8 @@ class Decide:
             )
         fresh += self.store.take_statements()
         topics = self.topics
+        for finding in self._findings:
+            _log.info("%s %s: %s", finding.severity, finding.rule, plain(finding.message))
         outputs = [
             Output(topics.findings, orjson.dumps(document), document["event"]["id"].encode(), 0)
             for document in finding_documents(self.store, self._findings)
