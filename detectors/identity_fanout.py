@@ -16,6 +16,8 @@ SURE = frozenset({"proven", "presumed"})
 NOT_ASKED = frozenset({401, 429})
 SUCCEEDED = frozenset({"proven", "possible"})
 UNSURE, NAMELESS = 0.7, 0.6
+NOBODY = "-"
+"""A client that shows nothing of itself; without a name it would have the id of the address."""
 PAGE = 5
 """An unjudged request for so many ids is a page that somebody opened, not a step."""
 
@@ -178,7 +180,7 @@ class IdentityFanout(Detector[Fan]):
         An unjudged id opens no episode; a client that passes a limit does.
         """
         state.enter(second)
-        client = found[0].session or found[0].principal or found[0].fingerprint
+        client = found[0].session or found[0].principal or found[0].fingerprint or NOBODY
         mark = f"{level.severity} {client}"
         if mark not in state.emitted:
             state.emitted = [*state.emitted, mark]

@@ -204,3 +204,11 @@ def test_a_second_walker_behind_the_address_is_not_lost():
     ]
     assert [str(member) for f in found for member in f.members] == [f"ip:{ADDRESS}"] * 2
     assert len({f.id for f in found}) == 2
+
+
+def test_a_nameless_walker_is_a_finding_of_its_own():
+    both = [at(0).user("a").denied(f"u-{i}") for i in range(10)]
+    both += [at(0).anonymous().agent("").claims(f"{500 + i}") for i in range(12)]
+    found = judged(RULE, both)
+    assert [(f.severity, f.undetermined) for f in found] == [("high", False), ("high", True)]
+    assert len({f.id for f in found}) == 2
