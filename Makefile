@@ -58,8 +58,8 @@ define STATIC
 	$(VENV)/bin/mypy --no-error-summary
 	$(VENV)/bin/mypy --no-error-summary tests benchmarks
 endef
-# More workers than this start slower than they test.
-PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8
+# More workers than this start slower than they test. The tests of a file share what it starts.
+PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile
 
 check: $(DEV) ## lint, types and the tests that need no second process: under a minute
 	$(STATIC)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from records.event import Actor
+from records.finding import Finding
 from tests.incidents._world import (
     DAY,
     HOUR,
@@ -118,11 +119,19 @@ def test_any_split_and_any_restart_with_sessions_that_join(items, cuts, restarts
 @given(histories(shared=True), st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_interleaving_within_the_lateness(items, data):
-    def mixed(item):
-        time_ms = getattr(item, "time_ms", None) or item.end_ms
-        return time_ms + data.draw(st.integers(0, 60)) * SECOND
-
-    order = sorted((mixed(item), n) for n, item in enumerate(items))
+    came: dict[int, int] = {}
+    for n, item in enumerate(items):
+        delay_ms = data.draw(st.integers(0, 60)) * SECOND
+        if isinstance(item, Finding):  # it is made of exposures, and cannot come before them
+            basis = [
+                at
+                for m, at in came.items()
+                if items[m].actor == item.actor and not isinstance(items[m], Finding)
+            ]
+            came[n] = max(item.end_ms + delay_ms, *basis)
+        else:
+            came[n] = item.time_ms + delay_ms
+    order = sorted((at, n) for n, at in came.items())
     cut = data.draw(cuts)
     one, other = run(items), run([items[n] for _, n in order], cut)
     assert other.outcome() == one.outcome()
