@@ -14,6 +14,8 @@ from records.incident import Action, Receipt
 
 PERSON = "person"
 """The point that a person's receipt comes from."""
+BY_HAND = "by-hand"
+"""In place of an incident: what a person decided without one."""
 
 
 def approved(receipts: Iterable[Receipt]) -> bool:
@@ -37,24 +39,11 @@ def decide(
     """Keep a person's word on one action, first come; the action that was decided on.
 
     Raises:
-        LookupError: there is no such action.
-        ValueError: it does not wait for anybody's word, or its time has ended.
+        As `awaited`.
     """
-    doing = f"{'approving' if yes else 'rejecting'} {action_id}"
     with store.transaction():
-        action = store.log.action(action_id)
-        if action is None:
-            raise LookupError(f"{doing}: there is no such action")
-        for said in store.log.approvals(action_id):
-            was = "approved" if said.approved else "rejected"
-            raise ValueError(f"{doing}: already {was} by {said.by} at {iso(said.at_ms)}")
-        row = next((row for row in store.outbox_all() if row.action == action_id), None)
-        if row is None or row.state != "approval":
-            receipts = list(store.log.receipts(action_id))
-            stands = receipts[-1].detail if receipts else "nothing was asked yet"
-            raise ValueError(f"{doing}: it does not wait for approval: {stands}")
-        if _over(action, now_ms):
-            raise ValueError(f"{doing}: its time ended at {iso(action.until_ms)}")
+        action = awaited(store, action_id, now_ms, yes=yes)
+        row = store.outbox_row(action_id)
         words = f"{'approved' if yes else 'rejected'} by {by}: {why}"
         store.log.append_approval(
             Approval(action=action_id, approved=yes, by=by, why=why, at_ms=now_ms)
@@ -71,10 +60,34 @@ def decide(
         store.outbox_update(
             action_id,
             state="waiting" if yes else "done",
-            attempts=row.attempts,
+            attempts=row.attempts if row else 0,
             next_attempt_ms=now_ms if yes else 0,
             reason=words,
         )
+    return action
+
+
+def awaited(store: EmbeddedStore, action_id: str, now_ms: int, *, yes: bool) -> Action:
+    """The action that a person may say yes or no to now.
+
+    Raises:
+        LookupError: there is no such action.
+        ValueError: it does not wait for anybody's word, or its time has ended.
+    """
+    doing = f"{'approving' if yes else 'rejecting'} {action_id}"
+    action = store.log.action(action_id)
+    if action is None:
+        raise LookupError(f"{doing}: there is no such action")
+    for said in store.log.approvals(action_id):
+        was = "approved" if said.approved else "rejected"
+        raise ValueError(f"{doing}: already {was} by {said.by} at {iso(said.at_ms)}")
+    row = store.outbox_row(action_id)
+    if row is None or row.state != "approval":
+        receipts = list(store.log.receipts(action_id))
+        stands = receipts[-1].detail if receipts else "nothing was asked yet"
+        raise ValueError(f"{doing}: it does not wait for approval: {stands}")
+    if _over(action, now_ms):
+        raise ValueError(f"{doing}: its time ended at {iso(action.until_ms)}")
     return action
 
 

@@ -99,6 +99,10 @@ class Aligner(Generic[T]):
             held.append((latest_ms, place, index, item))
         self._latest_ms[origin] = latest_ms
 
+    def skip(self, place: int) -> None:
+        """A frame that belongs to no origin, and was taken at once."""
+        self._next = max(self._next, place + 1)
+
     def release(self, now_s: float) -> list[T]:
         """Everything that all origins have gone past, by time."""
         upto_ms = self._upto_ms(now_s)

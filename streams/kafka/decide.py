@@ -27,6 +27,7 @@ from streams.decider import Decider
 from streams.kafka.align import Aligner, Origin
 from streams.kafka.intake import Record
 from streams.kafka.journal import RECORD_BYTES, cut
+from streams.kafka.orders import ORIGIN, Orders
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output, Slice, decode_slices, encode
 from streams.live import Outbox
@@ -67,6 +68,9 @@ class Decide:
             population_apart=True,
         )
         self.decider.restore()
+        self.orders = Orders(self.store, settings)
+        self._refused: list[Receipt] = []
+        """Answers to orders that cannot be done: told, and kept nowhere."""
         populate(self.decider.population, records)
         self._own: list[_Own] = []
         """What the population was told since the last commit: it is too large for the store."""
@@ -77,7 +81,7 @@ class Decide:
         position = msgspec.msgpack.decode(task.get("position", b"\x00"), type=int)
         self.aligner: Aligner[Slice] = Aligner(origins, now_s, state=state, resume=position)
         self._counted = msgspec.msgpack.decode(task.get("counted", b"\x00"), type=int)
-        """Offset of the next frame whose counts are not in the tally."""
+        """Offset of the next frame whose counts and orders are not in the store."""
         self._seq = max((entry.seq for entry in self.store.log.entries()), default=0)
         self._names = {source.id for source in self.store.sources()}
         self._due: deque[Slice] = deque()
@@ -106,16 +110,20 @@ class Decide:
             if record.value is None:
                 continue
             frame = decode_slices(record.value)
-            items = [(one.time_ms, one) for one in frame.slices]
             if record.offset >= self._counted:
                 self._counted = record.offset + 1
                 if frame.tally is not None:
                     self.decider.tally.merge(frame.tally)
+                self._refused += self.orders.enter(frame.orders, now_ms())
+            self._moved = True
+            if frame.origin == ORIGIN:
+                self.aligner.skip(record.offset)
+                continue
+            items = [(one.time_ms, one) for one in frame.slices]
             self.aligner.add(
                 frame.origin, record.offset, items, frame.watermark_ms,
                 idle=frame.idle, now_s=now_s,
             )  # fmt: skip
-            self._moved = True
             yield from self.decide(now_s, now_ms)
 
     def decide(self, now_s: float, now_ms: Callable[[], int]) -> Iterator[None]:
@@ -177,7 +185,11 @@ class Decide:
         for entry in self.store.log.entries(self._seq):
             outputs += self._entry(entry)
             self._seq = entry.seq
-        self._findings, self._incidents, self._moved = [], {}, False
+        outputs += [
+            Output(topics.receipts, msgspec.json.encode(one), one.action.encode(), 0)
+            for one in self._refused
+        ]
+        self._findings, self._incidents, self._moved, self._refused = [], {}, False, []
         own, self._own = self._own, []
         return outputs, [*statements(fresh), *_pieces(_OWN, map(encode, own))]
 

@@ -111,6 +111,8 @@ class DecideTask(Task):
         self._responders = responders
         self._never_block = never_block
         self._respond: Respond | None = None
+        self._listed: Sequence[NeverBlock] | None = None
+        """The never-block list since it was last changed: it outlives a task that begins anew."""
         self._one = asyncio.Lock()
         self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
 
@@ -126,6 +128,9 @@ class DecideTask(Task):
             on_receipt=self._received,
             durable=self.commit,
         )
+        decide.orders.lift = self._respond.lift
+        if self._listed is not None:
+            self._relist(self._listed)
 
     async def run(self) -> None:
         """Commit, and respond beside it."""
@@ -188,10 +193,16 @@ class DecideTask(Task):
             await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
 
     def _recheck(self, action: Action, now_ms: int) -> Guard:
-        desk = self.decide.decider.desk
         if (entries := self._never_block()) is not None:
-            desk.relist(entries)
-        return desk.recheck(action, now_ms)
+            self._listed = entries
+            self._relist(entries)
+        decide = self.decide
+        by_hand = decide.orders.recheck(action, now_ms)
+        return by_hand or decide.decider.desk.recheck(action, now_ms)
+
+    def _relist(self, entries: Sequence[NeverBlock]) -> None:
+        self.decide.decider.desk.relist(entries)
+        self.decide.orders.relist(entries)
 
     def _received(self, receipt: Receipt) -> None:
         # Inside the receipt's transaction: what it makes of the incident stands with it.

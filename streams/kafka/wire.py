@@ -13,6 +13,7 @@ from intake.frames import Batch
 from records.event import AccessEvent, Exposure, RawLine, Reject, Signal
 from records.finding import Finding
 from records.kinds import Key
+from streams.kafka.orders import Order
 from streams.tally import Tally
 
 MESSAGE_BYTES = 1 << 20
@@ -72,7 +73,7 @@ class Slice(msgspec.Struct, array_like=True):
 
 
 class Slices(msgspec.Struct, array_like=True):
-    """On `exposures`: what an intake or a detect task has for the decider."""
+    """On `exposures`: what an intake or a detect task has for the decider, or a person's orders."""
 
     origin: str
     watermark_ms: int
@@ -80,6 +81,8 @@ class Slices(msgspec.Struct, array_like=True):
     slices: list[Slice] = []
     tally: Tally | None = None
     """What was counted since the last frame that had one."""
+    orders: list[Order] = []
+    """Only in frames of a person, which hold nothing else."""
 
 
 def signal_frames(frame: Signals, before_ms: int) -> Iterator[bytes]:

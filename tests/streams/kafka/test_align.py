@@ -250,3 +250,15 @@ def test_the_state_is_small_however_much_was_read():
         one.state()
     state = one.state()
     assert {name: len(origin.marks) for name, origin in state.items()} == {"a": 1, "b": 1}
+
+
+def test_a_frame_of_nobody_moves_the_place_to_read_from_unless_something_is_held():
+    one = aligner()
+    one.skip(3)
+    assert (one.resume, sorted(one.state())) == (4, ["a", "b"])
+    add(one, "a", 5, [(10, "a10")], 10)
+    one.skip(6)
+    assert one.resume == 5
+    one.skip(2)
+    add(one, "b", 7, [], 20)
+    assert (one.release(0), one.resume) == (["a10"], 8)

@@ -1,5 +1,6 @@
 """Frames between the stages: the same out as in, in pieces that fit."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -111,3 +112,9 @@ def test_frames_of_signals_are_the_same_in_pieces(count):
     last = (99, True)
     assert [(f.watermark_ms, f.idle) for f in found] == [(77, False)] * (len(found) - 1) + [last]
     assert max(map(len, messages)) <= MESSAGE_BYTES
+
+
+def test_frames_from_before_there_were_orders_are_read():
+    frame = Slices("i0", NOON_MS, False, [slice_of(1)], Tally(lines=1))
+    older = msgspec.msgpack.encode(msgspec.msgpack.decode(encode(frame))[:-1])
+    assert (decode_slices(older), frame.orders) == (frame, [])
