@@ -60,19 +60,6 @@ def of_deployment(settings: Settings, from_dir: Path | None) -> bool:
     return settings.kafka is not None and from_dir is None
 
 
-def require_local(settings: Settings, doing: str, instead: str) -> None:
-    """Before anything is written: what a deployment's decider does not know of, nobody undoes.
-
-    Raises:
-        Refused: Kafka is configured; it says what to do `instead`.
-    """
-    if settings.kafka is not None:
-        raise Refused(
-            f"{doing}: the blocks of a deployment on Kafka are its decider's, which takes no "
-            f"orders by hand in this version; nothing was done. {instead}"
-        )
-
-
 @contextmanager
 def answering(
     settings: Settings, from_dir: Path | None, *, offline: bool = False

@@ -6,6 +6,8 @@ word passes no guard but two: the never-block list, and our own proxies and addr
 
 import os
 import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 
 import msgspec
@@ -20,14 +22,13 @@ from records.ids import action_id, iso
 from records.incident import Action, Guard, Receipt
 from responders._base import Fault
 from responders.block_ip import canonical
-from streams.approvals import decide, pending
+from streams.approvals import BY_HAND, decide, pending
 from streams.clock import Clock
 from streams.enforcement import gateway_of
 from streams.respond import Respond
 from streams.results import DATABASE
 from streams.settings import Settings
 
-_BY_HAND = "by-hand"
 _LONGEST_S = 30 * 86_400
 _DECIDED = {"pass": "decided", "approve": "asked", "refuse": "refused"}
 _NO_GATEWAY = (
@@ -113,20 +114,9 @@ async def block(
     """
     now_ms = clock.now_ms()
     require_gateway(settings)
-    if refusal := _refusal(settings, ip, now_ms):
-        raise Refused(f"blocking {ip}: {refusal}")
-    action = Action(
-        id=action_id("block_ip", ip, _BY_HAND, now_ms),
-        kind="block_ip",
-        target=ip,
-        until_ms=now_ms + int(seconds * 1000),
-        mode="enforce",
-        reason=reason,
-        incident=_BY_HAND,
-        findings=(),
-        guard=Guard("pass", "a person decided"),
-        decided_ms=now_ms,
-    )
+    if refused := refusal(settings, ip, now_ms):
+        raise Refused(f"blocking {ip}: {refused}")
+    action = intent("block_ip", ip, now_ms, now_ms + int(seconds * 1000), reason)
     with store.transaction():
         store.log.append_intent(action)
         store.outbox_add(action.id, now_ms)
@@ -134,6 +124,24 @@ async def block(
     if receipt.state != "confirmed":
         raise Unreachable(f"{receipt.detail} (kept: `breachline run` tries it again)")
     return receipt
+
+
+def intent(
+    verb: str, ip: str, now_ms: int, until_ms: int, reason: str, who: str = "a person"
+) -> Action:
+    """The action of what a person decided: `block_ip`, or `unblock_ip` where nothing stands."""
+    return Action(
+        id=action_id(verb, ip, BY_HAND, now_ms),
+        kind="block_ip",
+        target=ip,
+        until_ms=until_ms,
+        mode="enforce",
+        reason=reason,
+        incident=BY_HAND,
+        findings=(),
+        guard=Guard("pass", f"{who} decided"),
+        decided_ms=now_ms,
+    )
 
 
 def user_name() -> str:
@@ -156,8 +164,8 @@ async def approve(
     require_gateway(settings)
     action = store.log.action(action_id)
     now_ms = clock.now_ms()
-    if action is not None and (refusal := _refusal(settings, action.target, now_ms)):
-        raise Refused(f"approving {action_id}: {refusal}")
+    if action is not None and (refused := refusal(settings, action.target, now_ms)):
+        raise Refused(f"approving {action_id}: {refused}")
     _decide(store, action_id, now_ms, yes=True, by=by, why=why)
     receipt = await _perform(store, settings, clock, action_id)
     if receipt.state != "confirmed":
@@ -177,17 +185,28 @@ def reject(store: EmbeddedStore, now_ms: int, action_id: str, by: str, why: str)
 def _decide(
     store: EmbeddedStore, action_id: str, now_ms: int, *, yes: bool, by: str, why: str
 ) -> Action:
-    try:
+    with listing():
         return decide(store, action_id, now_ms, yes=yes, by=by, why=why)
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """What does not wait for a person is said with the command that lists what does.
+
+    Raises:
+        Refused: for LookupError and ValueError inside.
+    """
+    try:
+        yield
     except (LookupError, ValueError) as error:
         raise Refused(f"{error.args[0]}; `breachline blocks --pending` lists what waits") from error
 
 
-def _refusal(settings: Settings, ip: str, now_ms: int) -> str:
+def refusal(settings: Settings, ip: str, now_ms: int) -> str:
     """Why nobody may block an address; "" where they may."""
     guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
-    refusal = guards.place(ip, now_ms)
-    return refusal.why if refusal is not None and refusal.verdict == "refuse" else ""
+    guard = guards.place(ip, now_ms)
+    return guard.why if guard is not None and guard.verdict == "refuse" else ""
 
 
 async def unblock(
@@ -209,18 +228,7 @@ async def unblock(
             last = list(store.log.receipts(lifted[-1]))[-1]
         else:
             now_ms = clock.now_ms()
-            action = Action(
-                id=action_id("unblock_ip", ip, _BY_HAND, now_ms),
-                kind="block_ip",
-                target=ip,
-                until_ms=now_ms,
-                mode="enforce",
-                reason=reason,
-                incident=_BY_HAND,
-                findings=(),
-                guard=Guard("pass", "a person decided"),
-                decided_ms=now_ms,
-            )
+            action = intent("unblock_ip", ip, now_ms, now_ms, reason)
             with store.transaction():
                 store.log.append_intent(action)
             last = await gateway.perform(gateway.undo(action), now_ms, 1)

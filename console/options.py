@@ -68,6 +68,14 @@ offline = click.option(
     help="With Kafka configured: answer from what was read last, without asking the brokers.",
 )
 
+timeout = click.option(
+    "--timeout",
+    metavar="TIME",
+    default="30s",
+    show_default=True,
+    help="With Kafka configured: how long to wait until a worker has done it.",
+)
+
 
 def settings_of(config: Path | None, data_dir: Path | None) -> Settings:
     """The configuration that counts for this call; its warnings go to stderr.

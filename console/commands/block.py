@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from console import containment
-from console.case import require_local
-from console.options import as_json, common, print_ndjson, refusing, settings_of
+from console.options import as_json, common, print_ndjson, refusing, settings_of, timeout
 from evidence.store import EmbeddedStore
 from records.ids import iso
 from records.incident import Action, Receipt
@@ -21,6 +20,7 @@ Examples:
   breachline block 203.0.113.7 --for 1h --reason 'case 17'
   breachline block --approve act-4f1c --reason 'seen in the log'
 """
+_BLOCKED, _DECIDED = "blocked by hand", "by hand"
 
 
 @click.command(epilog=_EXAMPLE)
@@ -30,6 +30,7 @@ Examples:
 @click.option("--reject", metavar="ACTION", help="Never perform a block that waits for approval.")
 @click.option("--by", help="Who approves or rejects.  [default: your user name]")
 @click.option("--reason", help="Kept in the log.  [default: by hand]")
+@timeout
 @as_json
 @common
 def command(
@@ -39,6 +40,7 @@ def command(
     reject: str | None,
     by: str | None,
     reason: str | None,
+    timeout: str,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -49,6 +51,8 @@ def command(
     `breachline blocks --pending` lists them.
 
     The never-block list and our own proxies hold for people too.
+
+    With Kafka configured, the deployment's workers do it: the order is kept until one is up.
     """
     if sum(given is not None for given in (ip, approve, reject)) != 1:
         raise click.UsageError("Give one of: an address, --approve ACTION, --reject ACTION.")
@@ -57,19 +61,52 @@ def command(
     if ip is None and for_ is not None:
         raise click.UsageError("--for goes with an address: what waits has its own end.")
     settings = settings_of(config, data_dir)
-    require_local(
-        settings,
-        f"blocking {ip}" if ip else f"deciding on {approve or reject}",
-        "Block it at the gateway itself and lift it there in time; what waits for approval is "
-        "never done without it",
-    )
     who = by or containment.user_name()
-    if ip is not None:
-        _block(settings, ip, for_ or "1h", reason or "blocked by hand", as_json=as_json)
+    if settings.kafka is not None:
+        _order(settings, ip, for_, approve, reject, who, reason, timeout, as_json=as_json)
+    elif ip is not None:
+        _block(settings, ip, for_ or "1h", reason or _BLOCKED, as_json=as_json)
     elif approve is not None:
-        _approve(settings, approve, who, reason or "by hand", as_json=as_json)
+        _approve(settings, approve, who, reason or _DECIDED, as_json=as_json)
     elif reject is not None:
-        _reject(settings, reject, who, reason or "by hand", as_json=as_json)
+        _reject(settings, reject, who, reason or _DECIDED, as_json=as_json)
+
+
+def _order(
+    settings: Settings,
+    ip: str | None,
+    for_: str | None,
+    approve: str | None,
+    reject: str | None,
+    by: str,
+    reason: str | None,
+    timeout: str,
+    *,
+    as_json: bool,
+) -> None:
+    # Here, not above: who has no Kafka does not wait for its client.
+    from console import orders  # noqa: PLC0415
+
+    clock, patience_s = SystemClock(), orders.patience_of(timeout)
+    if ip is not None:
+        address, seconds = containment.address_of(ip), containment.seconds_of(for_ or "1h")
+        action, receipt = orders.block(
+            settings, clock, address, seconds, reason or _BLOCKED, by, patience_s
+        )
+    else:
+        action, receipt = orders.decide(
+            settings,
+            clock,
+            approve or reject or "",
+            reason or _DECIDED,
+            by,
+            patience_s,
+            yes=approve is not None,
+        )
+    if reject is not None:
+        _say_rejected(action, receipt.detail, as_json=as_json)
+    else:
+        _say_blocked(action, receipt, as_json=as_json)
 
 
 def _block(settings: Settings, ip: str, for_: str, reason: str, *, as_json: bool) -> None:
@@ -81,7 +118,8 @@ def _block(settings: Settings, ip: str, for_: str, reason: str, *, as_json: bool
         )
         action = store.log.action(receipt.action)
     assert action is not None  # noqa: S101  it was appended before it was performed
-    _say_blocked(settings, action, receipt, as_json=as_json)
+    _say_blocked(action, receipt, as_json=as_json)
+    _warn(settings, address)
 
 
 def _approve(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
@@ -93,14 +131,18 @@ def _approve(settings: Settings, action_id: str, by: str, why: str, *, as_json: 
         )
         action = store.log.action(action_id)
     assert action is not None  # noqa: S101  it was just approved
-    _say_blocked(settings, action, receipt, as_json=as_json)
+    _say_blocked(action, receipt, as_json=as_json)
+    _warn(settings, action.target)
 
 
 def _reject(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
     containment.require_store(settings)
     with refusing(), EmbeddedStore.open(settings.data_dir) as store:
         action = containment.reject(store, SystemClock().now_ms(), action_id, by, why)
-    detail = f"rejected by {by}: {why}"
+    _say_rejected(action, f"rejected by {by}: {why}", as_json=as_json)
+
+
+def _say_rejected(action: Action, detail: str, *, as_json: bool) -> None:
     if as_json:
         print_ndjson(
             [{"ip": action.target, "state": "expired", "detail": detail, "action": action.id}]
@@ -109,7 +151,7 @@ def _reject(settings: Settings, action_id: str, by: str, why: str, *, as_json: b
         click.echo(plain(f"{action.target} will not be blocked by {action.id}: {detail}"))
 
 
-def _say_blocked(settings: Settings, action: Action, receipt: Receipt, *, as_json: bool) -> None:
+def _say_blocked(action: Action, receipt: Receipt, *, as_json: bool) -> None:
     address = action.target
     if as_json:
         print_ndjson(
@@ -117,6 +159,9 @@ def _say_blocked(settings: Settings, action: Action, receipt: Receipt, *, as_jso
         )
     else:
         click.echo(f"{address} is blocked until {iso(action.until_ms)}: {plain(receipt.detail)}")
+
+
+def _warn(settings: Settings, address: str) -> None:
     if not _served(settings.data_dir):
         click.echo(
             "Warning: no `breachline run` works on this data directory, and only it lifts the "

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from console import containment
-from console.case import answering, of_deployment
+from console.case import answering
 from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
 from console.report import path_text, program
 from streams.clock import SystemClock
@@ -56,7 +56,7 @@ def command(
             plain(f"{row.target}  {state} ({row.mode})  gateway now: {row.gateway}  {until}")
         )
         click.echo(plain(f"    {row.reason}"))
-        if row.waits and not of_deployment(settings, from_dir):
+        if row.waits:
             click.echo(
                 plain(f"    {program()} block --approve {row.action}{where}   (or --reject)")
             )

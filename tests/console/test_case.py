@@ -1,6 +1,6 @@
 import pytest
 
-from console.case import answering, desk_of, folder_of, incident_of, opened, require_local
+from console.case import answering, desk_of, folder_of, incident_of, opened
 from console.fault import Refused, Unreachable
 from evidence.store import EmbeddedStore
 from streams.settings import Settings
@@ -135,11 +135,3 @@ class TestOfADeployment:
             answering(known, None, offline=True),
         ):
             pass
-
-    def test_nothing_is_written_here(self, settings, deployed):
-        require_local(settings, "blocking 192.0.2.1", "Do it there.")
-        with pytest.raises(Refused) as error:
-            require_local(deployed, "blocking 192.0.2.1", "Do it there.")
-        (says,) = error.value.problems
-        assert says.startswith("blocking 192.0.2.1: the blocks of a deployment on Kafka are")
-        assert says.endswith("nothing was done. Do it there.")

@@ -180,14 +180,75 @@ def test_the_command_that_approves_leads_to_the_same_data(cli, asked):
     )
 
 
+# -- where Kafka is configured
+
+
+def test_a_deployment_is_given_the_order(cli, decider):
+    said = cli("block", "::ffff:203.0.113.7", "--for", "15m", "--reason", "case 17")
+    ((given, patience_s),) = decider.given
+    action = given.action
+    assert (given.kind, given.target, given.by, given.why, patience_s) == (
+        "block", "203.0.113.7", containment.user_name(), "case 17", 30.0
+    )  # fmt: skip
+    assert (action.until_ms - action.decided_ms, action.mode, action.reason) == (
+        900_000, "enforce", "case 17"
+    )  # fmt: skip
+    until = iso(action.until_ms)
+    assert said == (0, f"203.0.113.7 is blocked until {until}: blocked it\n", "")
+
+
+def test_a_deployments_answer_as_json(cli, decider):
+    answer = json.loads(cli("block", "203.0.113.7", "--json").out)
+    assert answer.pop("action").startswith("act-")
+    assert answer == {"ip": "203.0.113.7", "state": "confirmed", "detail": "blocked it"}
+
+
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_a_persons_word_is_given_to_the_deployment(cli, decider, asked, word):
+    said = cli("block", f"--{word}", "act-1", "--by", "ada", "--reason", "ours")
+    ((given, _),) = decider.given
+    assert (given.kind, given.action, given.target, given.by, given.why) == (
+        word, None, "act-1", "ada", "ours"
+    )  # fmt: skip
+    assert said == (
+        0,
+        f"203.0.113.7 is blocked until {iso(asked.until_ms)}: blocked it\n"
+        if word == "approve"
+        else "203.0.113.7 will not be blocked by act-1: blocked it\n",
+        "",
+    )
+
+
+NOT_GIVEN = [
+    ("never", ["192.0.2.9"], "192.0.2.9 is on the never-block list: 192.0.2.0/24 (head office)"),
+    ("ourselves", ["127.0.0.1"], "a trusted proxy or our own address"),
+    ("unknown", ["--approve", "act-9"], "approving act-9: there is no such action; `breachline b"),
+    ("no time", ["203.0.113.7", "--timeout", "soon"], "'soon' is not a duration"),
+    ("too long", ["203.0.113.7", "--timeout", "2h"], "waiting for 2h: write a time from 1s to 60m"),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "says"), NOT_GIVEN, ids=[c[0] for c in NOT_GIVEN])
+def test_what_is_wrong_is_no_order(cli, decider, asked, name, args, says):
+    said = cli("block", *args)
+    assert (said.code, said.out, decider.given) == (2, "", [])
+    assert says in said.err
+
+
+def test_the_never_block_list_holds_for_an_approval_of_a_deployment(cli, decider, asked, tmp_path):
+    config = (tmp_path / "breachline.yaml").read_text().replace("192.0.2.0/24", "203.0.113.0/24")
+    (tmp_path / "breachline.yaml").write_text(config)
+    said = cli("block", "--approve", "act-1")
+    assert (said.code, decider.given) == (2, [])
+    assert "approving act-1: 203.0.113.7 is on the never-block list" in said.err
+
+
 @pytest.mark.parametrize(
     "words",
     [("block", "203.0.113.7"), ("block", "--approve", "act-1"), ("block", "--reject", "act-1")],
 )
-def test_a_deployment_takes_no_orders_by_hand(cli, gateway, tmp_path, words):
-    with (tmp_path / "breachline.yaml").open("a") as file:
-        file.write(CONFIG)
+def test_a_deployment_that_is_down(cli, tmp_path, words):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
     said = cli(*words)
-    assert (said.code, said.out, gateway.blocked) == (2, "", [])
-    assert "which takes no orders by hand in this version; nothing was done." in said.err
-    assert not (tmp_path / "var").exists()
+    assert (said.code, said.out) == (3, "")
+    assert "Kafka at 127.0.0.1:9: nothing listens there" in said.err

@@ -1,7 +1,9 @@
 import json
 
+import msgspec
 import pytest
 
+from console.containment import user_name
 from tests.console._deployment import CONFIG
 
 
@@ -38,10 +40,22 @@ def test_without_a_gateway_and_with_one_that_is_down(cli, gateway, tmp_path):
     assert cli("unblock", "203.0.113.7").code == 2
 
 
-def test_a_deployment_takes_no_orders_by_hand(cli, gateway, tmp_path):
-    with (tmp_path / "breachline.yaml").open("a") as file:
-        file.write(CONFIG)
+def test_a_deployment_is_given_the_order(cli, decider):
+    decider.receipt = msgspec.structs.replace(decider.receipt, state="expired", detail="lifted it")
+    said = cli("unblock", "203.0.113.7", "--reason", "head office", "--timeout", "5s")
+    assert said == (0, "203.0.113.7 is not blocked any more: lifted it\n", "")
+    ((given, patience_s),) = decider.given
+    assert (given.kind, given.target, given.why, given.by, patience_s) == (
+        "unblock", "203.0.113.7", "head office", user_name(), 5.0
+    )  # fmt: skip
+    assert json.loads(cli("unblock", "203.0.113.7", "--json").out) == {
+        "ip": "203.0.113.7", "state": "expired", "detail": "lifted it"
+    }  # fmt: skip
+
+
+def test_a_deployment_that_is_down(cli, tmp_path):
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
     said = cli("unblock", "203.0.113.7")
-    assert (said.code, said.out, gateway.blocked) == (2, "", [])
-    assert "which takes no orders by hand in this version; nothing was done." in said.err
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("Error: unblocking 203.0.113.7: Kafka at 127.0.0.1:9: nothing list")
     assert not (tmp_path / "var").exists()
