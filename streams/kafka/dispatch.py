@@ -140,13 +140,17 @@ async def _send(kafka: Kafka, environ: Mapping[str, str], topic: str, order: Ord
         max_request_size=MAX_RECORD_BYTES,
     )
     # Idle: a decider that does not know of orders yet waits for nobody because of it.
-    frame = encode(Slices(ORIGIN, 0, True, orders=[order]))
+    frame, sent = encode(Slices(ORIGIN, 0, True, orders=[order])), False
     try:
         async with asyncio.timeout(CONNECT_S):
             await producer.start()
+            sent = True
             await producer.send_and_wait(topic, frame, partition=0)
     except (KafkaError, TimeoutError) as error:
-        raise lost(kafka, f"writing to {topic}", error) from None
+        fault = lost(kafka, f"writing to {topic}", error)
+        if sent:
+            fault = ConnectionError(f"{fault}; if the order arrived, `breachline blocks` shows it")
+        raise fault from None
     finally:
         with suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(_STOP_S):
@@ -157,6 +161,7 @@ async def _answered(consumer: Any, answers: Answers) -> Verdict:
     while True:
         for records in (await consumer.getmany(timeout_ms=_READ_MS)).values():
             for record in records:
-                answers.note(msgspec.json.decode(record.value, type=Receipt))
+                with suppress(msgspec.DecodeError):  # what others write there answers nobody
+                    answers.note(msgspec.json.decode(record.value or b"", type=Receipt))
         if (verdict := answers.verdict) is not None:
             return verdict

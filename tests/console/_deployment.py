@@ -1,6 +1,7 @@
 """A deployment on Kafka: as this machine knew it last, and one that answers orders."""
 
 import json
+from typing import Literal
 
 from evidence.store import EmbeddedStore
 from streams.kafka.decide import image
@@ -28,7 +29,7 @@ class Decider:
     def __init__(self):
         self.given = []
         """(order, how long its giver waits)."""
-        self.how: str | None = "done"
+        self.how: Literal["done", "refused", "trouble"] | None = "done"
         """None: nobody answers."""
         self.receipt = receipt(detail="blocked it")
 

@@ -79,9 +79,8 @@ class Deployment:
 
     def waiting(self):
         """The blocks that wait for a person, once there are some."""
-        found = []
-        self.look(lambda: found.extend(self.asked("blocks", "--pending")) or found)
-        return found
+        self.look(lambda: self.asked("blocks", "--pending"))
+        return self.asked("blocks", "--pending")
 
     def look(self, holds):
         for _ in range(LOOKS):

@@ -3,7 +3,14 @@
 import msgspec
 import pytest
 
-from streams.kafka.stages import _Keyed
+from incidents.settings import NeverBlock
+from streams.approvals import BY_HAND
+from streams.clock import HandClock
+from streams.kafka.decide import Decide
+from streams.kafka.stages import DecideTask, _Keyed
+from streams.settings import Settings
+from tests._events import NOON_MS, action
+from tests.streams.kafka._tasks import PLACE, Consumer, Kept
 
 
 class Values(_Keyed):
@@ -44,3 +51,27 @@ def test_a_base_is_all_that_is_known_in_pieces(count):
     assert len(held(other)) == count
     pieces = [msgspec.msgpack.decode(piece) for piece in task.base()]
     assert sum(map(len, pieces)) == count
+
+
+def test_a_list_that_was_changed_outlives_a_task_that_begins_anew(tmp_path):
+    """The file says only once that it was changed, and the settings are those of the start."""
+    settings = Settings.model_validate({"kafka": {"brokers": ["127.0.0.1:9"], "partitions": 1}})
+    changes = [[NeverBlock(cidr="203.0.113.0/24", reason="ours")]]
+    clock, kept = HandClock(NOON_MS), Kept()
+    task = DecideTask(
+        PLACE, kept, Consumer(clock).seek, Consumer(clock).told, clock, 0.1,
+        make=lambda records: Decide(settings, tmp_path, 1, 0.0, records),
+        responders=lambda _decide: [],
+        never_block=lambda: changes.pop() if changes else None,
+    )  # fmt: skip
+    asked = {"by the policy": action(), "by hand": action(incident=BY_HAND)}
+
+    def answers():
+        return {name: task._recheck(one, NOON_MS).verdict for name, one in asked.items()}
+
+    task.restore([])
+    assert answers() == dict.fromkeys(asked, "refuse")
+    task.close()
+    task.restore([])
+    assert answers() == dict.fromkeys(asked, "refuse")
+    task.close()
