@@ -52,7 +52,9 @@ class Answers:
         elif receipt.action in self._last:
             if receipt.point == PERSON:
                 self._begun = True
-            if self._begun and (receipt.point, receipt.state) != (PERSON, "wanted"):
+            # A block that was under way when it was to be lifted is confirmed after the wish.
+            crossed = self._order.kind == "unblock" and receipt.state == "confirmed"
+            if self._begun and not crossed and (receipt.point, receipt.state) != (PERSON, "wanted"):
                 self._last[receipt.action] = receipt
 
     @property

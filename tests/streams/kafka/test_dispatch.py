@@ -43,6 +43,7 @@ STOPPED, OVER = said("wanted", detail="refused"), said("expired")
 OWN = said("failed", "ord-1", point="person", detail="there is no such action")
 OTHERS = [said("confirmed", "act-7"), said("failed", "ord-7", point="person")]
 ASIDE = wished("act-7", replace(order("unblock"), id="ord-7"))
+OVER_AT = lifted("act-1")
 
 CASES = [
     ("nobody answered", "block", [], None),
@@ -65,6 +66,8 @@ CASES = [
     ("to be lifted", "unblock", [wished("act-1")], None),
     ("by somebody else's order", "unblock", [ASIDE, lifted("act-7")], None),
     ("lifted", "unblock", [wished("act-1"), lifted("act-1")], ("done", lifted("act-1"))),
+    ("was under way", "unblock", [wished("act-1"), DONE], None),
+    ("was under way, lifted", "unblock", [wished("act-1"), DONE, OVER_AT], ("done", OVER_AT)),
     ("ended without the wish", "unblock", [lifted("act-1")], None),
     ("one of two", "unblock", [wished("act-1"), wished("act-2"), lifted("act-2")], None),
     (
