@@ -142,8 +142,9 @@ class Worker:
     async def _give_up(self, tp: TP) -> None:
         self.tasks.pop(tp)
         running = self._running.pop(tp)
-        running.cancel()
-        await asyncio.wait([running])
+        while not running.done():
+            running.cancel()
+            await asyncio.wait([running], timeout=1)
 
     # -- life
 

@@ -259,7 +259,9 @@ class _Marks(Mapping[str, int]):
 
 async def _pause(until: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(until.wait(), max(seconds, 0.001))
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes with the event.
+        async with asyncio.timeout(max(seconds, 0.001)):
+            await until.wait()
     except TimeoutError:
         return
 

@@ -181,7 +181,9 @@ class Task(ABC):
     async def _pause(self) -> None:
         """Until it is time to commit: something that people wait for makes it time at once."""
         try:
-            await asyncio.wait_for(self._now.wait(), self._commit_s)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes with the event.
+            async with asyncio.timeout(self._commit_s):
+                await self._now.wait()
         except TimeoutError:
             return
         self._now.clear()

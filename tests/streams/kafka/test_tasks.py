@@ -293,3 +293,19 @@ def test_who_waits_for_a_task_that_is_given_up_is_let_go():
             assert done == {taking}
 
     asyncio.run(main())
+
+
+def test_a_cancellation_that_comes_with_a_finding_is_not_lost():
+    async def main():
+        world = World()
+        async with world.running() as run:
+            await world.until(lambda: world.kept.begins == 1)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            world.task._now.set()
+            await asyncio.sleep(0)
+            run.cancel()
+            done, _ = await asyncio.wait([run], timeout=2)
+            assert done == {run}
+
+    asyncio.run(main())
