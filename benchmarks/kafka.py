@@ -88,7 +88,13 @@ def _bare(name: str, brokers: str, topic: str, total: int, home: Path) -> Run:
     home.mkdir(parents=True, exist_ok=True)
     words = ["-W", "ignore", "-m", f"benchmarks._kafka_baselines.{module}"]
     group = f"bare-{module}-{home.name}"
-    loop = Process([python, *words, brokers, topic, group, total], home / f"{module}.log", cwd=ROOT)
+    # In its own folder: Faust and Quix leave folders of theirs where they are.
+    loop = Process(
+        [python, *words, brokers, topic, group, total],
+        home / f"{module}.log",
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}"},
+    )
     try:
         loop.wait_for(f"{SAID} {total} ", TIMEOUT_S)
         found = re.search(rf"{SAID} {total} ([\d.]+) ([\d.]+)\s", loop.output())
