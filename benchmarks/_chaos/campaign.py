@@ -196,5 +196,5 @@ class _Troubles:
         ends = [*self._happened_s[1:], float("inf")]
         return tuple(
             max((late - begin for late in self._late if begin <= late < end), default=0.0)
-            for begin, end in zip(self._happened_s, ends, strict=True)
+            for begin, end in zip(self._happened_s, ends, strict=False)
         )
