@@ -5,6 +5,7 @@ Prints a table and writes it to docs/reliability.md; ends with 1 if any run was 
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -114,6 +115,8 @@ def main() -> int:
     parser.add_argument("--times", type=int, help="faults a run at most (default: 20 kills, ...)")
     parser.add_argument("--only", default="", help="runs whose name has this; writes no page")
     given = parser.parse_args()
+    # The feeder's and the watcher's clients say the same of a dead broker many times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     reports = []
     for plan in _plans():
         if given.only not in f"{plan.name}, {plan.way}":
