@@ -8,7 +8,6 @@ what a partition knows, and how it is kept, is in streams/kafka/.
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -43,6 +42,7 @@ from streams.kafka.transport import POLL_RECORDS, PollSchema, Transport
 from streams.metrics import Meters
 from streams.reread import NeverBlockFile
 from streams.settings import Settings, load
+from streams.stopping import when_told
 from streams.tables import read_tables
 
 _log = logging.getLogger("breachline.worker")
@@ -278,15 +278,8 @@ def make(config: Path | None, environ: Mapping[str, str], data_dir: Path | None 
 
 async def serve(worker: Worker) -> int:
     """Work until a signal comes; its number."""
-    app, loop, stopped = worker.app, asyncio.get_running_loop(), asyncio.Event()
-    signals: list[int] = []
-
-    def stop(number: int) -> None:
-        signals.append(number)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    app, stopped = worker.app, asyncio.Event()
+    signals = when_told(stopped.set)
     when_orphaned(stopped)
     app.finalize()
     starting = asyncio.ensure_future(app.start())

@@ -7,10 +7,11 @@ child ends by itself when its parent is gone: its standard input, a pipe, comes 
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from streams.stopping import when_told
 
 NUMBER: Final = "BREACHLINE_WORKER_NUMBER"
 """Which of the processes a child is, from 0; set for children alone."""
@@ -29,15 +30,8 @@ async def herd(words: Sequence[str], count: int, environ: Mapping[str, str]) -> 
     Raises:
         ChildProcessError: a child ended with such a code, which is its `errno`.
     """
-    stopped, signals = asyncio.Event(), list[int]()
-    loop = asyncio.get_running_loop()
-
-    def stop(number: int) -> None:
-        signals.append(number)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    stopped = asyncio.Event()
+    signals = when_told(stopped.set)
     codes = await asyncio.gather(*(_keep(words, n, environ, stopped) for n in range(count)))
     if not signals and any(codes):
         code = max(codes)

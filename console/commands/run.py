@@ -35,6 +35,7 @@ from streams.pipeline import Pipeline
 from streams.reread import NeverBlockFile
 from streams.settings import Settings
 from streams.sources import problems, read_frames
+from streams.stopping import when_told
 from streams.tables import read_tables
 
 _EXAMPLE = """\b
@@ -165,7 +166,6 @@ async def _live(
     never_block: NeverBlockFile,
 ) -> int:
     clock = SystemClock()
-    interrupted: list[int] = []
     meter = None
     if exposition is not None:
         meter = LiveMeter(meters := Meters(), pipeline, clock)
@@ -202,14 +202,7 @@ async def _live(
             never_block=never_block,
             event_time=example,
         )
-
-        def stop(number: int) -> None:
-            interrupted.append(number)
-            live.stop()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number)
+        interrupted = when_told(live.stop)
         if example:
             await live.play(paced(read_frames(logs[0], pipeline.book), pipeline.times, _PLAY_S))
         else:

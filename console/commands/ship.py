@@ -21,6 +21,7 @@ from streams.kafka.topics import Topics
 from streams.plain import plain
 from streams.settings import Settings
 from streams.sources import problems
+from streams.stopping import when_told
 
 _EXAMPLE = """\b
 Examples:
@@ -120,15 +121,7 @@ def _say(text: str) -> None:
 
 
 async def _ship(shipper: Shipper, logs: tuple[str, ...], *, once: bool) -> tuple[Shipped, int]:
-    interrupted: list[int] = []
-
-    def stop(number: int) -> None:
-        interrupted.append(number)
-        shipper.stop()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
+    interrupted = when_told(shipper.stop)
     shipped = await shipper.ship(logs, once=once)
     return shipped, 130 if signal.SIGINT in interrupted else 0
 
