@@ -5,6 +5,7 @@ stays within a chunk and one line, however long a line is. It MUST NOT skip or i
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -50,6 +51,25 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
         if self.faults:
             return self.faults[-1].offset + self.faults[-1].size_bytes
         return self.offset + len(self.data)
+
+
+def missing(
+    name: str, offset: int, faults: Sequence[tuple[int, str, str, bytes]], position: int
+) -> list[tuple[int, str]]:
+    """(offset, in words) of bytes that were skipped before a frame, or cut off in it.
+
+    `faults` are its (offset, reason, sha256, head); before `position` everything is known.
+    """
+    found = []
+    start = min([offset, *(at for at, *_ in faults)])
+    if 0 < position < start:
+        found.append((start, f"{name}: bytes {position:,} to {start:,} never came"))
+    found += [
+        (at, f"{name}: the archive breaks off at byte {at:,}")
+        for at, reason, *_ in faults
+        if reason == "truncated_archive" and at >= position
+    ]
+    return found
 
 
 class _Overlong:

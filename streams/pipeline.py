@@ -15,7 +15,7 @@ from intake.frames import Reader, SourceState, Watermark
 from intake.judge import Judge
 from intake.ownership import Tables
 from streams.decider import Decider, Performer, Step
-from streams.lines import Frame
+from streams.lines import Frame, missing
 from streams.settings import Settings
 from streams.sources import SourceBook
 from streams.tally import Tally
@@ -64,8 +64,8 @@ class Pipeline:
     def take(self, frame: Frame, now_ms: int | None = None) -> Step:
         """One frame through all stages. `now_ms`: wall clock; None where event time is now."""
         state = self._source(frame)
-        gaps = _gaps(frame, state.position)
         faults = [(fault.offset, fault.reason, fault.sha256, fault.head) for fault in frame.faults]
+        gaps = missing(frame.name, frame.offset, faults, state.position)
         batch = self.reader.read(state, frame.offset, frame.data, faults)
         state.position = max(state.position, frame.end)
         decider = self.decider
@@ -146,20 +146,6 @@ class Pipeline:
             route: (count, spaces.of("principal"), spaces.of(route))
             for route, count in self.judge.incomparable.items()
         }
-
-
-def _gaps(frame: Frame, position: int) -> list[tuple[int, str]]:
-    """(offset, in words) of bytes that were skipped before the frame, or cut off in it."""
-    found = []
-    start = min([frame.offset, *(fault.offset for fault in frame.faults)])
-    if 0 < position < start:
-        found.append((start, f"{frame.name}: bytes {position:,} to {start:,} never came"))
-    found += [
-        (fault.offset, f"{frame.name}: the archive breaks off at byte {fault.offset:,}")
-        for fault in frame.faults
-        if fault.reason == "truncated_archive" and fault.offset >= position
-    ]
-    return found
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -31,6 +31,7 @@ from streams.kafka.wire import (
     signal_frames,
     slice_frames,
 )
+from streams.lines import missing
 from streams.settings import Settings
 from streams.tally import Tally
 
@@ -158,11 +159,8 @@ class Intake:
 
     def _read(self, frame: "_Frame", data: bytes) -> None:
         state = self._source(frame.source, frame.name)
-        before, before_ms = state.position, self.watermark_ms
-        start = min([frame.offset, *(fault[0] for fault in frame.faults)])
-        gaps = []
-        if 0 < before < start:
-            gaps.append((start, f"{frame.name}: bytes {before:,} to {start:,} never came"))
+        before_ms = self.watermark_ms
+        gaps = missing(frame.name, frame.offset, frame.faults, state.position)
         batch = self.reader.read(state, frame.offset, data, frame.faults)
         self._keep(batch, gaps, before_ms)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.lines import FAULT_HEAD_BYTES, Fault, LineCutter
+from streams.lines import FAULT_HEAD_BYTES, Fault, LineCutter, missing
 
 
 def cut(chunks, *, max_line=1 << 20, damaged=False, offset=0):
@@ -163,3 +163,20 @@ def test_a_line_of_any_length_needs_no_memory():
     tracemalloc.stop()
     assert last.faults[0].size_bytes == 200 << 20
     assert peak < 8 << 20
+
+
+MISSING = [
+    ("nothing is", 10, [], 10, []),
+    ("at the beginning of a source", 10, [], 0, []),
+    ("skipped", 30, [], 10, [(30, "a.log: bytes 10 to 30 never came")]),
+    ("cut off", 0, [(5, "truncated_archive", "", b"")], 5, [
+        (5, "a.log: the archive breaks off at byte 5"),
+    ]),
+    ("cut off, and known", 0, [(5, "truncated_archive", "", b"")], 6, []),
+    ("too long is there", 10, [(10, "too_long", "", b"")], 10, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "offset", "faults", "position", "expected"), MISSING)
+def test_missing(name, offset, faults, position, expected):
+    assert missing("a.log", offset, faults, position) == expected, name
