@@ -107,6 +107,12 @@ class Log:
             )
             return int(cursor.lastrowid or 0)
 
+    @property
+    def last_seq(self) -> int:
+        """The number of the newest entry, 0 before any."""
+        row = self._database.row("reading the log", "SELECT max(seq) FROM log")
+        return int(row[0] or 0) if row else 0
+
     def entries(self, after_seq: int = 0) -> Iterator[Entry]:
         """Every entry after a number, in order."""
         sql = "SELECT seq, entry_id, kind, at_ms, payload FROM log WHERE seq > ? ORDER BY seq"

@@ -82,7 +82,7 @@ class Decide:
         self.aligner: Aligner[Slice] = Aligner(origins, now_s, state=state, resume=position)
         self._counted = msgspec.msgpack.decode(task.get("counted", b"\x00"), type=int)
         """Offset of the next frame whose counts and orders are not in the store."""
-        self._seq = max((entry.seq for entry in self.store.log.entries()), default=0)
+        self._seq = self.store.log.last_seq
         self._names = {source.id for source in self.store.sources()}
         self._due: deque[Slice] = deque()
         """Let go by the aligner, to be decided before the next commit says so."""
@@ -262,11 +262,15 @@ def rebuilt(folder: Path, records: Iterable[bytes]) -> EmbeddedStore:
 def populate(population: Population, records: Iterable[bytes]) -> None:
     """Give a population what a journal holds of it."""
     for record in records:
-        kind, body = msgspec.msgpack.decode(record)
+        # The body of most is the store's, which is large, and read elsewhere.
+        kind, body = msgspec.msgpack.decode(record, type=tuple[str, msgspec.Raw])
+        if kind not in {_POPULATION, _OWN}:
+            continue
+        items = msgspec.msgpack.decode(body, type=list[bytes])
         if kind == _POPULATION:
-            population.load(msgspec.msgpack.decode(item, type=tuple[str, bytes]) for item in body)
-        elif kind == _OWN:
-            observe(population, (msgspec.msgpack.decode(item, type=_Own) for item in body))
+            population.load(msgspec.msgpack.decode(item, type=tuple[str, bytes]) for item in items)
+        else:
+            observe(population, (msgspec.msgpack.decode(item, type=_Own) for item in items))
 
 
 def observe(population: Population, told: Iterable[_Own]) -> None:

@@ -96,3 +96,11 @@ def test_canonical_json_is_sorted_and_tight(make):
     assert (
         canonical({"b": 1, "a": {"d": "é", "c": None}}) == '{"a":{"c":null,"d":"é"},"b":1}'.encode()
     )
+
+
+def test_the_last_number_is_that_of_the_newest_entry(store, make):
+    assert store.log.last_seq == 0
+    store.log.append_intent(make.action("act-1"))
+    store.log.append_intent(make.action("act-1"))
+    store.log.append_intent(make.action("act-2"))
+    assert store.log.last_seq == 2 == max(entry.seq for entry in store.log.entries())
