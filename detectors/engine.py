@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from pydantic import ValidationError
@@ -92,6 +92,23 @@ class Engine:
                 )
                 self._watches.append(_Watch(detector, kept))
                 self.seconds[rule] = 0.0
+
+    @classmethod
+    def configured(
+        cls, detect: Mapping[str, Mapping[str, object]], *, tracking: bool = True
+    ) -> Self:
+        """Of `detect:` as a configuration has it: rules of a later version are left out.
+
+        Whoever read the configuration has warned of them.
+        """
+        here = {kind.id for kind in discover()}
+        return cls({rule: it for rule, it in detect.items() if rule in here}, tracking=tracking)
+
+    def kinds(self, signal: Signal) -> set[Key]:
+        """The key kinds under which `observe` would show a signal to anybody."""
+        if signal.late or signal.outcome == "ignored":
+            return set()
+        return {detector.key for detector, _ in self._watches if detector.sees(signal)}
 
     def observe(self, signals: Iterable[Signal], key: Key | None = None) -> list[Finding]:
         """Every enabled detector over every signal, in order.

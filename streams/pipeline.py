@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from detectors.engine import Engine, discover
+from detectors.engine import Engine
 from evidence.history import History
 from evidence.store import EmbeddedStore
 from intake.frames import Reader, SourceState, Watermark
@@ -44,11 +44,7 @@ class Pipeline:
         self.store = store
         self.judge = Judge(settings.intake, settings.canaries.ids, tables, credential_digest)
         self.reader = Reader(settings.intake, self.judge, forced_format)
-        known = {detector.id for detector in discover()}
-        self.engine = Engine(
-            {rule: value for rule, value in settings.detect.items() if rule in known},
-            tracking=resumable,
-        )
+        self.engine = Engine.configured(settings.detect, tracking=resumable)
         self.decider = Decider(
             settings, store, performer=performer, event_time=event_time, resumable=resumable
         )

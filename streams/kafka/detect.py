@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from detectors.engine import Engine, discover
+from detectors.engine import Engine
 from records.event import Signal
 from records.finding import Finding
 from records.kinds import Key
@@ -33,8 +33,7 @@ class Detect:
         self.topics = Topics(settings.kafka.prefix)
         self.origin = f"d{number}"
         self._origins = [f"i{n}" for n in range(inputs)]
-        known = {detector.id for detector in discover()}
-        self.engine = Engine({k: v for k, v in settings.detect.items() if k in known})
+        self.engine = Engine.configured(settings.detect)
         self.aligner: Aligner[tuple[Key, Signal]] = Aligner(self._origins, now_s)
         self._findings: list[Finding] = []
         self._said: tuple[int, bool] | None = None

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.engine import discover, validated
+from detectors.engine import Engine
 from incidents.denials import REFUSALS
 from incidents.population import MINUTE_MS
 from intake.frames import Batch, Reader, SourceState, Watermark
@@ -102,11 +102,8 @@ class Intake:
         self.reader = Reader(settings.intake, self.judge, forced_format)
         self.sources: dict[str, SourceState] = {}
         self._touched: set[str] = set()
-        self._watches: list[tuple[Key, Callable[[Signal], bool]]] = []
-        for kind in discover():
-            detector = kind(validated(kind, settings.detect.get(kind.id, {})))
-            if detector.settings.enabled:
-                self._watches.append((kind.key, detector.sees))
+        self._kinds = Engine.configured(settings.detect).kinds
+        """Under which keys a signal goes on; nothing is detected here."""
         self._signals: list[list[tuple[Key, Signal]]] = [[] for _ in range(self._partitions)]
         self._slices: list[Slice] = []
         self._rejects: list[tuple[str, Reject]] = []
@@ -189,9 +186,7 @@ class Intake:
         name = self.sources[batch.source].name
         self._rejects += [(name, reject) for reject in batch.rejects]
         for signal in batch.signals:
-            if signal.late or signal.outcome == "ignored":
-                continue
-            for kind in {kind for kind, sees in self._watches if sees(signal)}:
+            for kind in self._kinds(signal):
                 if value := signal.key(kind):
                     shard = partition(value, self._partitions)
                     self._signals[shard].append((kind, signal))

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from detectors._base import Detector, Level
@@ -178,3 +179,16 @@ def test_keys_are_bounded_and_evictions_counted():
     assert engine.keys["identity_fanout"] == 100
     assert engine.counters["evicted"] >= 100
     assert sum(engine.evicted.values()) == engine.counters["evicted"]
+
+
+def test_a_rule_of_a_later_version_is_left_out_of_a_configuration():
+    engine = Engine.configured({"a_rule_to_come": {"limit": 3}, "canary": {"enabled": False}})
+    assert set(engine.keys) == {kind.id for kind in discover()} - {"canary"}
+
+
+def test_the_kinds_of_a_signal_are_those_under_which_it_is_looked_at():
+    engine = Engine()
+    read = at(3).user("u-1").read("u-7")
+    assert engine.kinds(read) == {Key.ACTOR, Key.ADDRESS}
+    assert engine.kinds(msgspec.structs.replace(read, late=True)) == set()
+    assert engine.kinds(msgspec.structs.replace(read, outcome="ignored")) == set()
