@@ -22,7 +22,8 @@ from intake.redact import SECRET
 from records.ids import digest
 from streams.kafka.client import MAX_RECORD_BYTES, connection
 from streams.kafka.intake import MESSAGE_BITS
-from streams.kafka.replica import CONNECT_S, lost, require, upto
+from streams.kafka.journal import upto
+from streams.kafka.replica import CONNECT_S, STUCK_S, lost, require
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics
 
@@ -163,7 +164,7 @@ async def listed(kafka: Kafka, environ: Mapping[str, str], wanted: Wanted, limit
     with _mapped(kafka, f"reading {topics.deadletter}"):
         async with _reading(kafka, environ, topics.deadletter) as (consumer, place, end):
             await _seek(consumer, place, wanted.since_ms)
-            async for record in upto(consumer, place, end):
+            async for record in upto(consumer, place, end, STUCK_S):
                 line = taken(record, ledger)
                 if line is not None and wanted.takes(line):
                     found += 1
@@ -198,12 +199,12 @@ async def replay(
         ):
             choice = Choice(wanted, Ledger(topics.raw, counts[topics.raw]), again=again)
             await consumer.seek_to_beginning(place)
-            async for record in upto(consumer, place, end):
+            async for record in upto(consumer, place, end, STUCK_S):
                 choice.see(record)
             told, chosen = choice.made()
             if producer is not None and chosen:
                 consumer.seek(place, min(chosen))
-                await _send(producer, topics, upto(consumer, place, end), chosen)
+                await _send(producer, topics, upto(consumer, place, end, STUCK_S), chosen)
     return told
 
 

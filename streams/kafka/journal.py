@@ -9,14 +9,15 @@ nothing.
 From time to time a commit holds the whole state (a base); what lies before it is deleted.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.kafka.client import MAX_RECORD_BYTES
 from streams.kafka.wire import Output
@@ -28,8 +29,8 @@ _PART_BYTES: Final = 2 << 20
 """A value is larger only where ids are: a key's state holds what an attacker asked for."""
 _LEAST_BASE_BYTES: Final = 64 << 20
 _READ_MS: Final = 1_000
-_PATIENCE: Final = 120
-"""Reads without anything new, of a second each, before a journal counts as unreadable."""
+_STUCK_S: Final = 120.0
+"""Without anything new, after which a journal counts as unreadable."""
 RECORD_BYTES: Final = 512 << 10
 """What a record of state is cut to."""
 
@@ -85,28 +86,19 @@ class Journal:
             consumer.assign([place])
             await consumer.seek_to_beginning(place)
             end = (await consumer.end_offsets([place]))[place]
-            patience, was_base = _PATIENCE, False
-            while (at := await consumer.position(place)) < end:
-                records = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
-                for record in records:
-                    key, value = record.key or _DELTA, record.value or b""
-                    is_base = key.startswith(BASE)
-                    if is_base and not was_base:
-                        found.clear()
-                        self._base_bytes = self._since_bytes = 0
-                    was_base = is_base
-                    found.append((key, value))
-                    if is_base:
-                        self._base_bytes += len(value)
-                    else:
-                        self._since_bytes += len(value)
-                patience = (
-                    _PATIENCE if records or await consumer.position(place) > at else patience - 1
-                )
-                if not patience:
-                    raise TimeoutError(
-                        f"reading {place.topic}/{place.partition}: stuck at {at} of {end}"
-                    )
+            was_base = False
+            async for record in upto(consumer, place, end, _STUCK_S):
+                key, value = record.key or _DELTA, record.value or b""
+                is_base = key.startswith(BASE)
+                if is_base and not was_base:
+                    found.clear()
+                    self._base_bytes = self._since_bytes = 0
+                was_base = is_base
+                found.append((key, value))
+                if is_base:
+                    self._base_bytes += len(value)
+                else:
+                    self._since_bytes += len(value)
         finally:
             await consumer.stop()
         return whole(found)
@@ -181,6 +173,29 @@ class Journal:
     async def end(self) -> None:
         """Let the producer go; an open transaction is aborted by the next owner."""
         await self._producer.stop()
+
+
+async def upto(
+    consumer: Any, place: TopicPartition, end: int, stuck_s: float
+) -> AsyncIterator[ConsumerRecord]:
+    """Every record before an offset, from where the consumer stands.
+
+    Raises:
+        TimeoutError: nothing came for `stuck_s`.
+    """
+    while (at := await consumer.position(place)) < end:
+        polled: list[ConsumerRecord] = []
+        try:
+            async with asyncio.timeout(stuck_s):
+                while not polled and await consumer.position(place) == at:
+                    polled = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
+        except TimeoutError:
+            where = f"{place.topic}/{place.partition}"
+            raise TimeoutError(f"reading {where}: stuck at {at} of {end}") from None
+        for record in polled:
+            # What came since may be a part of a transaction.
+            if record.offset < end:
+                yield record
 
 
 def parts(value: bytes, *, base: bool = False) -> Iterator[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ import fcntl
 import hashlib
 import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ import msgspec
 
 from evidence.store import EmbeddedStore
 from records.ids import digest
-from streams.kafka.journal import BASE, whole
+from streams.kafka.journal import BASE, upto, whole
 from streams.kafka.settings import Kafka
 from streams.settings import Settings
 
@@ -35,7 +35,6 @@ CONNECT_S: Final = 10
 """As long as coming in may take."""
 STUCK_S: Final = 10
 """Brokers that let us in and then bring nothing new for so long are given up."""
-_READ_MS: Final = 500
 
 _log = logging.getLogger("breachline.kafka")
 
@@ -317,30 +316,13 @@ async def _read(kafka: Kafka, environ: Mapping[str, str], mark: Mark | None) -> 
         consumer.seek(place, begin if mark is None else mark.last)
         records = [
             Record(one.offset, one.key, one.value or b"", one.timestamp)
-            async for one in upto(consumer, place, end)
+            async for one in upto(consumer, place, end, STUCK_S)
         ]
     except (KafkaError, TimeoutError) as error:
         raise lost(kafka, f"reading {place.topic}", error) from None
     finally:
         await consumer.stop()
     return understood(mark, begin, records, end)
-
-
-async def upto(consumer: Any, place: Any, end: int) -> AsyncIterator[Any]:
-    """Every record before an offset, from where the consumer stands.
-
-    Raises:
-        TimeoutError: nothing came for a while.
-    """
-    while (at := await consumer.position(place)) < end:
-        polled: list[Any] = []
-        async with asyncio.timeout(STUCK_S):
-            while not polled and await consumer.position(place) == at:
-                polled = (await consumer.getmany(place, timeout_ms=_READ_MS)).get(place, [])
-        for record in polled:
-            # What came since may be a part of a transaction.
-            if record.offset < end:
-                yield record
 
 
 def understood(mark: Mark | None, begin: int, records: Sequence[Record], end: int) -> Fresh:
