@@ -321,10 +321,10 @@ class Desk:
         new = self._register.split(group, actor)
         return [*self._publish(group), *self._publish(new)]
 
-    def recheck(self, action: Action, now_ms: int) -> Guard:
+    def recheck(self, action: Action, now_ms: int, *, by_person: bool = False) -> Guard:
         """Asked right before an action is performed: the list and the neighbours may differ."""
         before_ms, own = self._attack(action)
-        return self._policy.recheck(action, now_ms, before_ms, own)
+        return self._policy.recheck(action, now_ms, before_ms, own, by_person=by_person)
 
     def _attack(self, action: Action) -> tuple[int, frozenset[str]]:
         """When the attack that an action answers began, and its own principals."""

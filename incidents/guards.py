@@ -17,6 +17,7 @@ from records.incident import Guard
 
 NEVER_BLOCK_RULES = frozenset({"header_present", "context_failure", "anomaly"})
 PASS = Guard("pass", "all guards passed")
+BY_PERSON = Guard("pass", "a person decided")
 EVIDENCE = Guard("pass", "evidence capture changes nothing")
 HOME: tuple[str, ...] = ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8")
 """Loopback, unspecified and multicast: never a client that a block could stop."""

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from incidents.guards import EVIDENCE, Guards, Situation
+from incidents.guards import BY_PERSON, EVIDENCE, Guards, Situation
 from incidents.population import Population
 from incidents.settings import NeverBlock, PolicySettings
 from records.finding import Finding
@@ -178,11 +178,18 @@ class Policy:
             insort(self._spent, (block.decided_ms, block.severity))
 
     def recheck(
-        self, action: Action, now_ms: int, before_ms: int, principals: frozenset[str]
+        self,
+        action: Action,
+        now_ms: int,
+        before_ms: int,
+        principals: frozenset[str],
+        *,
+        by_person: bool = False,
     ) -> Guard:
         """The guards that can change between deciding and performing: asked again right before.
 
-        `before_ms` is the attack's first foreign event, `principals` the incident's own.
+        `before_ms` is the attack's first foreign event, `principals` the incident's own. What a
+        person decided passes all but the never-block list, and our own proxies and addresses.
         """
         if action.kind == "capture_evidence":
             return EVIDENCE
@@ -192,8 +199,11 @@ class Policy:
             return Guard("refuse", f"the block of {action.target} would already be over")
         if action.kind != "block_ip":
             return action.guard
+        place = self._guards.place(action.target, now_ms)
+        if by_person:
+            return place or BY_PERSON
         for guard in (
-            self._guards.place(action.target, now_ms),
+            place,
             self._guards.crowd(action.target, before_ms, now_ms, principals),
         ):
             if guard is not None and (guard.verdict == "refuse" or action.guard.verdict == "pass"):

@@ -23,6 +23,11 @@ def approved(receipts: Iterable[Receipt]) -> bool:
     return any((receipt.point, receipt.state) == (PERSON, "wanted") for receipt in receipts)
 
 
+def by_person(store: EmbeddedStore, action: Action) -> bool:
+    """Whether an action stands on a person's word, and not on the policy's alone."""
+    return action.incident == BY_HAND or approved(store.log.receipts(action.id))
+
+
 def pending(store: EmbeddedStore, now_ms: int) -> list[Action]:
     """What waits for a person and is not over yet, the longest waiting first."""
     rows = (row.action for row in store.outbox_all() if row.state == "approval")

@@ -19,6 +19,7 @@ from incidents.settings import NeverBlock
 from intake.frames import SourceState
 from records.incident import Action, Guard, Incident, Receipt
 from responders._base import Responder
+from streams.approvals import by_person
 from streams.capture import LaterLines
 from streams.clock import Clock
 from streams.decider import Step
@@ -137,7 +138,8 @@ class Live:
         """The guards at the moment of performing, with the never-block list read anew."""
         if (entries := self._never_block()) is not None:
             self._pipeline.desk.relist(entries)
-        return self._pipeline.desk.recheck(action, now_ms)
+        desk = self._pipeline.desk
+        return desk.recheck(action, now_ms, by_person=by_person(self._store, action))
 
     def stop(self) -> None:
         """Finish the frame at hand, commit, and return from `follow`."""

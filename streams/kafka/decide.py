@@ -68,7 +68,7 @@ class Decide:
             population_apart=True,
         )
         self.decider.restore()
-        self.orders = Orders(self.store, settings)
+        self.orders = Orders(self.store)
         self._refused: list[Receipt] = []
         """Answers to orders that cannot be done: told, and kept nowhere."""
         populate(self.decider.population, records)

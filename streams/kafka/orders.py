@@ -12,13 +12,9 @@ from typing import Final, Literal
 import msgspec
 
 from evidence.store import EmbeddedStore
-from incidents.guards import Guards
-from incidents.population import Population
-from incidents.settings import NeverBlock
-from records.incident import Action, Guard, Receipt
+from records.incident import Action, Receipt
 from responders.block_ip import canonical
-from streams.approvals import BY_HAND, PERSON, approved, decide
-from streams.settings import Settings
+from streams.approvals import BY_HAND, PERSON, decide
 
 ORIGIN: Final = "person"
 """Of frames that hold orders: nobody waits for the next one."""
@@ -47,10 +43,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 class Orders:
     """Enters orders into the decider's store; `lift` is set once there is who undoes effects."""
 
-    def __init__(self, store: EmbeddedStore, settings: Settings) -> None:
+    def __init__(self, store: EmbeddedStore) -> None:
         self.lift: Lift | None = None
         self._store = store
-        self._guards = Guards(settings.respond, Population(), settings.intake.trusted_proxies)
 
     def enter(self, orders: Iterable[Order], now_ms: int) -> list[Receipt]:
         """Have these stand in the store; a receipt for each that cannot, by the order's id."""
@@ -73,19 +68,6 @@ class Orders:
             else:
                 _log.info("%s: %s", doing, order.why)
         return refused
-
-    def relist(self, entries: Iterable[NeverBlock]) -> None:
-        """Take the never-block list as it is now."""
-        self._guards.relist(entries)
-
-    def recheck(self, action: Action, now_ms: int) -> Guard | None:
-        """The guards of what a person decided, right before it is performed; None for the rest.
-
-        A person's word passes all but the never-block list, and our own proxies and addresses.
-        """
-        if action.incident != BY_HAND and not approved(self._store.log.receipts(action.id)):
-            return None
-        return self._guards.place(action.target, now_ms) or Guard("pass", "a person decided")
 
     def _enter(self, order: Order, now_ms: int) -> None:
         match order.kind:

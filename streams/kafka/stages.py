@@ -13,6 +13,7 @@ import msgspec
 from incidents.settings import NeverBlock
 from records.incident import Action, Guard, Receipt
 from responders._base import Responder
+from streams.approvals import by_person
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake, Record, State
@@ -130,7 +131,7 @@ class DecideTask(Task):
         )
         decide.orders.lift = self._respond.lift
         if self._listed is not None:
-            self._relist(self._listed)
+            decide.decider.desk.relist(self._listed)
 
     async def run(self) -> None:
         """Commit, and respond beside it."""
@@ -193,16 +194,11 @@ class DecideTask(Task):
             await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
 
     def _recheck(self, action: Action, now_ms: int) -> Guard:
+        store, desk = self.decide.store, self.decide.decider.desk
         if (entries := self._never_block()) is not None:
             self._listed = entries
-            self._relist(entries)
-        decide = self.decide
-        by_hand = decide.orders.recheck(action, now_ms)
-        return by_hand or decide.decider.desk.recheck(action, now_ms)
-
-    def _relist(self, entries: Sequence[NeverBlock]) -> None:
-        self.decide.decider.desk.relist(entries)
-        self.decide.orders.relist(entries)
+            desk.relist(entries)
+        return desk.recheck(action, now_ms, by_person=by_person(store, action))
 
     def _received(self, receipt: Receipt) -> None:
         # Inside the receipt's transaction: what it makes of the incident stands with it.

@@ -192,6 +192,19 @@ def test_recheck(settings, people, late_ms, verdict):
     assert judge.recheck(block, T0 + late_ms, T0, frozenset()).verdict == verdict
 
 
+PERSON = [("neighbours since", "pass"), ("listed since", "refuse"), ("over already", "refuse")]
+
+
+@pytest.mark.parametrize(("name", "verdict"), PERSON, ids=[c[0] for c in PERSON])
+def test_a_persons_word_passes_all_but_what_nobody_may_block(name, verdict):
+    _, settings, people, late_ms, without = next(c for c in RECHECKS if c[0] == name)
+    (block,) = decide(policy(), finding(A, T0))
+    judge = policy(**settings)
+    judge._guards._population.observe(people)
+    assert judge.recheck(block, T0 + late_ms, T0, frozenset()).verdict == without == "refuse"
+    assert judge.recheck(block, T0 + late_ms, T0, frozenset(), by_person=True).verdict == verdict
+
+
 def test_recheck_never_lifts_a_refusal_and_leaves_evidence_alone():
     judge = policy()
     capture, refused = decide(judge, finding(address("10.0.0.1"), T0), capture=True)

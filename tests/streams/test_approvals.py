@@ -5,7 +5,7 @@ import pytest
 from evidence.log import Approval
 from evidence.store import EmbeddedStore
 from records.incident import Guard, Receipt
-from streams.approvals import approved, decide, pending
+from streams.approvals import BY_HAND, approved, by_person, decide, pending
 from streams.clock import HandClock
 from tests._gateway import Gateway
 from tests._respond import HOUR_MS, NOW_MS, block, intend, live, respond, step
@@ -179,3 +179,15 @@ def test_only_a_persons_yes_counts(name, said, expected):
         for point, state in said
     ]
     assert approved(receipts) is expected
+
+
+def test_whose_word_an_action_stands_on(store):
+    asked, other, by_hand = (
+        block(guard=ASKS),
+        block(id="act-2", guard=ASKS),
+        block(incident=BY_HAND),
+    )
+    wait(store, asked, other)
+    yes(store)
+    no(store, "act-2")
+    assert [by_person(store, one) for one in (asked, other, by_hand)] == [True, False, True]

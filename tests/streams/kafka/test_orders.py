@@ -6,9 +6,8 @@ import logging
 import msgspec
 import pytest
 
-from incidents.settings import NeverBlock
 from records.incident import Action, Guard, Receipt
-from streams.approvals import BY_HAND
+from streams.approvals import BY_HAND, by_person
 from streams.clock import HandClock
 from streams.kafka.decide import Decide
 from streams.kafka.intake import Record
@@ -81,7 +80,7 @@ class Deployment:
         self.journal += journal
 
     def perform(self, *, dies=False):
-        """One turn of the responding loop, with a gateway; its guards are the orders' alone.
+        """One turn of the responding loop, with a gateway and the worker's guards.
 
         dies: before what the gateway answered is committed.
         """
@@ -105,7 +104,8 @@ class Deployment:
         self.commit()
 
     def _recheck(self, action, now_ms):
-        return self.decide.orders.recheck(action, now_ms) or Guard("approve", "asked anew")
+        said = by_person(self.decide.store, action)
+        return self.decide.decider.desk.recheck(action, now_ms, by_person=said)
 
     def states(self, action):
         return [one.state for one in self.decide.store.log.receipts(action)]
@@ -308,16 +308,3 @@ def test_what_nobody_may_block_is_asked_again_right_before(deployed, gateway, ta
         last = list(deployed.decide.store.log.receipts(action))[-1]
         assert (last.state, last.detail.endswith(f"but it is refused: {why}")) == ("wanted", True)
     assert (gateway.blocked, gateway.calls) == ([], {})
-
-
-def test_the_list_is_that_of_now(deployed):
-    orders = deployed.decide.orders
-    orders.relist([NeverBlock(cidr="203.0.113.0/24", reason="ours")])
-    assert orders.recheck(by_hand(), NOW_MS) == Guard(
-        "refuse", "203.0.113.7 is on the never-block list: 203.0.113.0/24 (ours)"
-    )
-    assert orders.recheck(by_hand(target="192.0.2.9"), NOW_MS) == Guard("pass", "a person decided")
-
-
-def test_what_nobody_decided_is_the_policys(deployed):
-    assert deployed.decide.orders.recheck(block(), NOW_MS) is None
