@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evidence.settings import Elasticsearch, History, Ledger
 from incidents.settings import PolicySettings
 from intake.settings import Canaries, IntakeSettings
 from intake.settings import Settings as Block
-from records.durations import Seconds
 from responders.settings import GatewaySettings
 from streams.hostport import HostPort
 from streams.kafka.settings import Kafka
@@ -35,49 +34,11 @@ RULES: tuple[str, ...] = (
 )  # fmt: skip
 """Every rule.id that a configuration may name, whether or not this version has it."""
 
-_SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20}
-_SIZES |= {"GIB": 2**30, "TIB": 2**40, "B": 1, "": 1}
-
-
-def _parse_size(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    digits = value.strip().rstrip("KMGTIBkmgtib ")
-    unit = value.strip()[len(digits) :].strip().upper()
-    if not digits.isdecimal() or unit not in _SIZES:
-        raise ValueError(f"{value!r} is not a size: write 500MB, 10GB or bytes")
-    return int(digits) * _SIZES[unit]
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("not a URL: write http://host:port or https://host") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("take user and password out of the URL, and use api_key_file")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("not an http or https URL: write http://host:port or https://host")
-    return text.rstrip("/")
-
-
-Size = Annotated[int, BeforeValidator(_parse_size)]
-"""Bytes, written as a number, 500MB or 10GB."""
-Url = Annotated[str, AfterValidator(_url)]
-
 
 class Respond(PolicySettings):
     """`respond:`: the policy, and the enforcement points."""
 
     gateway: GatewaySettings | None = None
-
-
-class Elasticsearch(Block):
-    """`elasticsearch:` where findings and evidence are indexed."""
-
-    hosts: list[Url] = Field(min_length=1)
-    api_key_file: Path | None = None
-    ca_file: Path | None = None
 
 
 class Console(Block):
@@ -90,14 +51,6 @@ class Metrics(Block):
     """`metrics:` where Prometheus and health checks ask; a worker also answers without it."""
 
     listen: HostPort = "127.0.0.1:9108"
-
-
-class History(Block):
-    """`history:` the access events that are kept for search, capture and long look-backs."""
-
-    enabled: bool = True
-    max_age: Seconds = Field(default=30 * 86_400, gt=0)
-    max_bytes: Size = Field(default=10 * 10**9, gt=0)
 
 
 class Settings(BaseModel):
@@ -113,6 +66,7 @@ class Settings(BaseModel):
     respond: Respond = Respond()
     kafka: Kafka | None = None
     elasticsearch: Elasticsearch | None = None
+    ledger: Ledger = Ledger()
     console: Console = Console()
     metrics: Metrics | None = None
     history: History = History()
@@ -266,8 +220,11 @@ def _missing(path: Path) -> str:
 def named_files(settings: Settings) -> Iterator[tuple[Place, Path]]:
     """(place in the configuration, path) of every file that it reads from."""
     for place, path in _paths(settings, ()):
-        if place != ("data_dir",):
+        if place not in _WRITTEN:
             yield place, path
+
+
+_WRITTEN: frozenset[Place] = frozenset({("data_dir",), ("ledger", "publish", "file")})
 
 
 def _paths(value: object, place: Place) -> Iterator[tuple[Place, Path]]:
