@@ -256,7 +256,8 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
             "zzz: 1",
             (
                 "1:1: zzz: unknown key 'zzz': write one of canaries, "
-                "console, data_dir, detect, elasticsearch, history, intake, kafka, metrics, respond"
+                "console, data_dir, detect, elasticsearch, history, intake, kafka, ledger, "
+                "metrics, respond"
             ),
         ),
         (
