@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from incidents.clocks import clocks
+from intake.addresses import is_address
 from records.event import Actor
 from records.finding import Finding
 from records.ids import iso
@@ -45,13 +46,18 @@ def finding_document(finding: Finding, evidence: Evidence) -> Document:
             "reference": finding.reference,
         },
     }
+    # Some logs write host names, or the path of a socket: ECS types `ip`, and has others for these.
+    ips = [ip for ip in finding.ips if is_address(ip)]
+    hosts = [ip for ip in finding.ips if not is_address(ip)]
     if finding.ips:
-        document["source"] = {"ip": finding.ips[0]}
+        document["source"] = {"ip": ips[0]} if ips else {"address": hosts[0]}
     if user:
         document["user"] = {"id": user}
     related: Document = {}
-    if finding.ips:
-        related["ip"] = list(finding.ips)
+    if ips:
+        related["ip"] = ips
+    if hosts:
+        related["hosts"] = hosts
     if users := sorted({*finding.users, *([user] if user else [])}):
         related["user"] = users
     if related:

@@ -41,6 +41,15 @@ def canonical_address(text: str) -> str:
     return text.strip() if address is None else str(address)
 
 
+def is_address(text: str) -> bool:
+    """Whether it is an address as Elasticsearch types it, not a host name or a socket's path."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
 def subnet_of(ip: str) -> str:
     """/24 of an IPv4 address in canonical form, /64 of an IPv6 one; "" for what is no address."""
     if ip.count(".") == 3 and ip.replace(".", "").isdigit():

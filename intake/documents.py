@@ -3,9 +3,9 @@
 Records in, plain dicts out. Keys without a value are absent, as ECS has it.
 """
 
-from ipaddress import ip_address
 from typing import Any
 
+from intake.addresses import is_address
 from records.event import AccessEvent
 from records.ids import iso
 
@@ -44,7 +44,7 @@ def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
         "log": {"file": {"path": source_name}, "offset": event.offset},
         "breachline": _judgement(event),
     }
-    if _is_address(event.ip):
+    if is_address(event.ip):
         document["source"]["ip"] = event.ip
     if event.principal:
         document["user"] = {"id": event.principal}
@@ -82,12 +82,3 @@ def _judgement(event: AccessEvent) -> dict[str, Any]:
     if event.late:
         judged["late"] = True
     return judged
-
-
-def _is_address(text: str) -> bool:
-    """Host names and socket paths stay out of `source.ip`, which is typed in Elasticsearch."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text

@@ -75,6 +75,17 @@ def test_what_a_finding_lacks_is_absent():
     assert unnamed["related"] == {"ip": ["192.0.2.1"], "user": ["v1", "v2"]}
 
 
+def test_a_host_name_is_no_ip():
+    names = ("client.example", "192.0.2.9", "2001:db8::9", "unix:")
+    mixed = finding_document(msgspec.structs.replace(FINDING, ips=names), {})
+    assert mixed["source"] == {"ip": "192.0.2.9"}
+    assert mixed["related"]["ip"] == ["192.0.2.9", "2001:db8::9"]
+    assert mixed["related"]["hosts"] == ["client.example", "unix:"]
+    only = finding_document(msgspec.structs.replace(FINDING, ips=names[:1]), {})
+    assert only["source"] == {"address": "client.example"}
+    assert only["related"] == {"hosts": ["client.example"], "user": ["u-1", "v1", "v2"]}
+
+
 def test_incident_document():
     incident = Incident(
         id="inc-1",

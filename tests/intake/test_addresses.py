@@ -1,6 +1,12 @@
 import pytest
 
-from intake.addresses import ClientAddresses, canonical_address, parse_address, subnet_of
+from intake.addresses import (
+    ClientAddresses,
+    canonical_address,
+    is_address,
+    parse_address,
+    subnet_of,
+)
 
 PROXIES = ["10.0.0.0/8", "2001:db8:ffff::/48"]
 
@@ -32,6 +38,22 @@ def test_canonical_address(text, expected):
 @pytest.mark.parametrize("text", ["", "x", "unknown", "_hidden", "1.2.3", "192.0.2.1, 192.0.2.2"])
 def test_no_address(text):
     assert parse_address(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.1", True),
+        ("2001:db8::1", True),
+        ("fe80::1%eth0", False),
+        ("192.0.2.1:443", False),
+        ("host.example", False),
+        ("unix:", False),
+        ("", False),
+    ],
+)
+def test_is_address(text, expected):
+    assert is_address(text) is expected
 
 
 @pytest.mark.parametrize(
