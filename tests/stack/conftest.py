@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack._elasticsearch import OLDEST_JAVA, Elasticsearch, server
 from tests.stack._kafka import Cluster, Kafka, SecureKafka, kafka_jars
 from tests.stack._maven import NotHereError, java
 
@@ -64,4 +65,19 @@ def secure_kafka(kafka_runs, tmp_path_factory):
         if shutil.which("openssl") is None:
             raise NotHereError("making a certificate: no openssl on PATH. Install openssl.")
     with SecureKafka(tmp_path_factory.mktemp("secure-kafka")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_runs():
+    """Java and the jars are here."""
+    with or_skip("the real Elasticsearch"):
+        java(OLDEST_JAVA)
+        server()
+
+
+@pytest.fixture(scope="session")
+def elasticsearch(elasticsearch_runs, tmp_path_factory):
+    """One node. A test that stops it starts it again; indices are the test's own."""
+    with Elasticsearch(tmp_path_factory.mktemp("elasticsearch")) as running:
         yield running

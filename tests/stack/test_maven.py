@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.stack import _maven
 from tests.stack._maven import NotHereError, jars, java
 
 MVN = """#!/bin/sh
@@ -92,7 +93,23 @@ def test_java_is_the_first_that_is_new_enough(maven, monkeypatch):
     java.cache_clear()
     program(maven / "home" / "bin", "java", (maven / "old" / "java").read_text())
     assert java() == str(maven / "new" / "java")
-    java.cache_clear()
-    monkeypatch.setenv("PATH", str(maven / "old"))
-    with pytest.raises(NotHereError, match=r"Java 17 or newer: .*11\.0\.2"):
-        java()
+
+
+def test_a_java_beside_the_default_one_is_found(maven, monkeypatch):
+    monkeypatch.setenv("PATH", str(maven / "default"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(_maven, "JVMS", maven / "jvm")
+    monkeypatch.setattr(_maven, "JDK_PACKAGE", "packaged_java")
+    monkeypatch.syspath_prepend(str(maven))
+    places = {
+        "11.0.2": maven / "default",
+        "21.0.1": maven / "jvm" / "java-21" / "bin",
+        "25.0.1": maven / "packaged_java" / "java-runtime" / "bin",
+    }
+    for version, place in places.items():
+        place.mkdir(parents=True)
+        program(place, "java", f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    assert java() == java(21) == str(places["21.0.1"] / "java")
+    assert java(25) == str(places["25.0.1"] / "java")
+    with pytest.raises(NotHereError, match=r"Java 26 or newer: .*11\.0\.2.*21\.0\.1.*25\.0\.1"):
+        java(26)
