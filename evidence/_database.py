@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import quote
 
-from evidence._schema import PAGE_BYTES, TABLES, VERSION
+from evidence._migrate import migrate
+from evidence._schema import PAGE_BYTES, TABLES, VERSION, statements
 
 FILE = "breachline.db"
 _LOCK_WAIT_MS = 5000
@@ -150,6 +151,12 @@ class Database:
         if version is None:
             db.close()
             raise missing
+        if version < VERSION:
+            db.close()
+            raise ValueError(
+                f"opening the store for reading: {file} was written by an older breachline "
+                f"(version {version}): start `breachline run` once, or scan again"
+            )
         return cls(path, db)
 
     def close(self) -> None:
@@ -308,20 +315,13 @@ def _prepare(db: sqlite3.Connection, file: Path, *, durable: bool) -> None:
     db.execute("PRAGMA cache_size=-65536")
     # Without it, INSERT OR REPLACE could remove a row of the log past its trigger.
     db.execute("PRAGMA recursive_triggers=ON")
-    if version is not None:
+    if version == VERSION:
         return
     db.execute("BEGIN IMMEDIATE")
-    for statement in _statements(TABLES):
-        db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
+    if version is not None:
+        migrate(db, version)
+    else:
+        for statement in statements(TABLES):
+            db.execute(statement)
+        db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (VERSION,))
     db.execute("COMMIT")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Single statements; `executescript` would commit the transaction that they stand in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

@@ -3,15 +3,20 @@
 Records are kept whole as blobs beside the few columns that are searched. Exposures alone are
 split, because on a log without principals every line makes one: who and what repeat, so each is
 written once and an exposure is a row of small numbers, clustered by who for the reader.
+The log is split as well: `log` holds what the Merkle tree is made of and never changes, `body` what
+may have to be erased, `erased` the number of the entry that says why it was.
 """
 
-VERSION = 1
+import sqlite3
+from collections.abc import Iterator
+
+VERSION = 2
 """Raised with any change below, together with the step that brings older files up."""
 
 PAGE_BYTES = 8192
 """Measured: actors arrive in random order, and larger pages make that cheaper than 4096 does."""
 
-TABLES = """
+CASE_TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE who (
@@ -43,17 +48,35 @@ CREATE TABLE incident_merged (
   absorbed TEXT NOT NULL, into_id TEXT NOT NULL, PRIMARY KEY (absorbed, into_id)
 ) WITHOUT ROWID;
 CREATE INDEX incident_merged_into ON incident_merged (into_id);
+"""
 
+LOG_TABLES = """
 CREATE TABLE log (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, entry_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-  at_ms INTEGER NOT NULL, subject TEXT NOT NULL, payload BLOB NOT NULL
+  seq INTEGER PRIMARY KEY, entry_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+  at_ms INTEGER NOT NULL, commitment BLOB NOT NULL
 );
-CREATE INDEX log_subject ON log (subject, kind, seq);
 CREATE TRIGGER log_no_update BEFORE UPDATE ON log
   BEGIN SELECT RAISE(ABORT, 'the log is append-only: entries never change'); END;
 CREATE TRIGGER log_no_delete BEFORE DELETE ON log
   BEGIN SELECT RAISE(ABORT, 'the log is append-only: entries are never removed'); END;
+CREATE TABLE body (
+  seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, salt BLOB NOT NULL,
+  payload BLOB NOT NULL
+);
+CREATE INDEX body_subject ON body (subject, kind, seq);
+CREATE TABLE erased (seq INTEGER PRIMARY KEY, because INTEGER NOT NULL);
+CREATE TRIGGER body_no_update BEFORE UPDATE ON body
+  BEGIN SELECT RAISE(ABORT, 'the log is append-only: entries never change'); END;
+CREATE TRIGGER body_no_delete BEFORE DELETE ON body
+  WHEN OLD.seq NOT IN (SELECT seq FROM erased)
+  BEGIN SELECT RAISE(ABORT, 'the log is append-only: only what is entered as erased goes'); END;
+CREATE TABLE node (
+  level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, number)
+) WITHOUT ROWID;
+CREATE TABLE head (size INTEGER PRIMARY KEY, note TEXT NOT NULL);
+"""
 
+OTHER_TABLES = """
 CREATE TABLE outbox (
   action TEXT PRIMARY KEY, state TEXT NOT NULL, attempts INTEGER NOT NULL,
   next_attempt_ms INTEGER NOT NULL, reason TEXT NOT NULL
@@ -75,3 +98,15 @@ CREATE TABLE staged (
   id INTEGER PRIMARY KEY AUTOINCREMENT, rows INTEGER NOT NULL, body BLOB NOT NULL
 );
 """
+
+TABLES = CASE_TABLES + LOG_TABLES + OTHER_TABLES
+
+
+def statements(script: str) -> Iterator[str]:
+    """Single statements; `executescript` would commit the transaction that they stand in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

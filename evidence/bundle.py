@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from evidence.log import canonical
+from evidence.entry import canonical
 from evidence.people import id_lines
 from evidence.store import EmbeddedStore
 from records.event import RawLine

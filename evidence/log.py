@@ -1,31 +1,21 @@
-"""The append-only log: what was intended, what was answered, what was kept, who approved.
+"""The append-only log: what was found, intended, answered, kept, approved, shown and exported.
 
-Actions, receipts, references to raw lines and approvals come in; each is one entry, numbered in
-order of arrival. Nothing may change or remove an entry: triggers refuse it, and the Merkle ledger
-counts on it, because its leaves are these payloads in this order.
+Records come in; each is one entry, numbered in order of arrival. Nothing may change or remove an
+entry: triggers refuse it, and the Merkle tree counts on it, because its leaves are these entries
+in this order. A leaf holds no personal data, only a salted digest: id, salt and payload stand
+beside it, and can be erased while the tree still proves all the rest.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from evidence._database import Database
+from evidence.entry import Entry, EntryKind, canonical, commit, new_salt
 from records.event import RawLine
 from records.ids import digest
 from records.incident import Action, Receipt
-
-EntryKind = Literal["intent", "receipt", "captured", "approval"]
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One leaf: `payload` is canonical JSON (keys sorted, no white space, UTF-8)."""
-
-    seq: int
-    entry_id: str
-    kind: EntryKind
-    at_ms: int
-    payload: bytes
 
 
 class Captured(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +39,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-_Record = Action | Receipt | Captured | Approval
+_Record = Action | Receipt | Captured | Approval | Mapping[str, Any]
 
 
 class Log:
@@ -92,6 +82,15 @@ class Log:
         entry_id = "apr-" + digest(canonical(approval).decode())
         return self._append(entry_id, "approval", approval.at_ms, approval.action, approval)
 
+    def append(
+        self, kind: EntryKind, entry_id: str, at_ms: int, subject: str, document: Mapping[str, Any]
+    ) -> int:
+        """Sequence number of any other record; the first with this id stands.
+
+        `subject` is what `payloads` finds it by: the id of the incident or finding that it is of.
+        """
+        return self._append(entry_id, kind, at_ms, subject, document)
+
     def _append(
         self, entry_id: str, kind: EntryKind, at_ms: int, subject: str, record: _Record
     ) -> int:
@@ -100,12 +99,16 @@ class Log:
             seen = db.execute("SELECT seq FROM log WHERE entry_id = ?", (entry_id,)).fetchone()
             if seen is not None:
                 return int(seen[0])
-            row = (entry_id, kind, at_ms, subject, canonical(record))
-            cursor = db.execute(
-                "INSERT INTO log (entry_id, kind, at_ms, subject, payload) VALUES (?, ?, ?, ?, ?)",
-                row,
+            payload, salt = canonical(record), new_salt()
+            seq = self.last_seq + 1
+            db.execute(
+                "INSERT INTO log VALUES (?, ?, ?, ?, ?)",
+                (seq, entry_id, kind, at_ms, commit(salt, entry_id, payload)),
             )
-            return int(cursor.lastrowid or 0)
+            db.execute(
+                "INSERT INTO body VALUES (?, ?, ?, ?, ?)", (seq, kind, subject, salt, payload)
+            )
+            return seq
 
     @property
     def last_seq(self) -> int:
@@ -115,45 +118,44 @@ class Log:
 
     def entries(self, after_seq: int = 0) -> Iterator[Entry]:
         """Every entry after a number, in order."""
-        sql = "SELECT seq, entry_id, kind, at_ms, payload FROM log WHERE seq > ? ORDER BY seq"
+        sql = (
+            "SELECT seq, entry_id, log.kind, at_ms, commitment, salt, payload "
+            "FROM log LEFT JOIN body USING (seq) WHERE seq > ? ORDER BY seq"
+        )
         for row in self._database.rows("reading the log", sql, (after_seq,)):
             yield Entry(*row)
 
     def actions(self) -> Iterator[Action]:
         """Every action that was intended, in order."""
-        for payload in self._payloads("intent", None):
+        for payload in self.payloads("intent", None):
             yield msgspec.json.decode(payload, type=Action)
 
     def action(self, action_id: str) -> Action | None:
         """One action, or None."""
-        for payload in self._payloads("intent", action_id):
+        for payload in self.payloads("intent", action_id):
             return msgspec.json.decode(payload, type=Action)
         return None
 
     def receipts(self, action_id: str | None = None) -> Iterator[Receipt]:
         """Receipts, of one action or of all, in order."""
-        for payload in self._payloads("receipt", action_id):
+        for payload in self.payloads("receipt", action_id):
             yield msgspec.json.decode(payload, type=Receipt)
 
     def approvals(self, action_id: str | None = None) -> Iterator[Approval]:
         """Approvals, of one action or of all, in order."""
-        for payload in self._payloads("approval", action_id):
+        for payload in self.payloads("approval", action_id):
             yield msgspec.json.decode(payload, type=Approval)
 
     def captured(self, incident: str | None = None) -> Iterator[Captured]:
         """References of lines that one incident, or any, keeps, in order."""
-        for payload in self._payloads("captured", incident):
+        for payload in self.payloads("captured", incident):
             yield msgspec.json.decode(payload, type=Captured)
 
-    def _payloads(self, kind: EntryKind, subject: str | None) -> Iterator[bytes]:
-        sql, values = "SELECT payload FROM log WHERE kind = ? {} ORDER BY seq", [str(kind)]
+    def payloads(self, kind: EntryKind, subject: str | None = None) -> Iterator[bytes]:
+        """Canonical JSON of entries that were not erased: of one subject or all, in order."""
+        sql, values = "SELECT payload FROM body WHERE kind = ? {} ORDER BY seq", [str(kind)]
         if subject is not None:
             values.append(subject)
         sql = sql.format("" if subject is None else "AND subject = ?")
         for (payload,) in self._database.rows("reading the log", sql, values):
             yield payload
-
-
-def canonical(record: _Record | Sequence[object] | dict[str, object]) -> bytes:
-    """JSON with sorted keys and no white space: equal records give equal bytes, anywhere."""
-    return msgspec.json.encode(record, order="sorted")

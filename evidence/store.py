@@ -17,6 +17,7 @@ import msgspec
 from evidence._database import chunks
 from evidence._exposures import ExposureTables
 from evidence._progress import Progress
+from evidence.ledger import Ledger
 from evidence.log import Log
 from records.event import RawLine
 from records.finding import Finding
@@ -32,8 +33,18 @@ class EmbeddedStore(ExposureTables, Progress):
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, connection)
-        self._forget()
         self.log = Log(self)
+        self.ledger = Ledger(self)
+        self._forget()
+
+    def _commit(self) -> None:
+        if self._failed is None:
+            self.ledger.seal()
+        super()._commit()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self.ledger.forget()
 
     # Raw lines
 

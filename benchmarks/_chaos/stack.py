@@ -217,7 +217,7 @@ class Stack:
         settings = settings_of(self.home / "worker-0" / "breachline.yaml")
         with rebuilt(folder, since_base(state)) as store:
             found = outcome(store, settings, sum(tallies))
-            entries = [(entry.entry_id, entry.payload) for entry in store.log.entries()]
+            entries = [(entry.entry_id, entry.leaf) for entry in store.log.entries()]
             expected = {
                 "findings": {finding.id for finding in store.findings()},
                 "incidents": {incident.id for incident in store.incidents()},

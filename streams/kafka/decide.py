@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from evidence._database import FILE, Statement
-from evidence.log import Entry
+from evidence.entry import Entry
 from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
 from incidents.population import Population
@@ -195,16 +195,15 @@ class Decide:
 
     def _entry(self, entry: Entry) -> Iterator[Output]:
         topics = self.topics
-        if entry.kind == "intent":
+        if entry.kind == "intent" and entry.payload is not None:
             action = msgspec.json.decode(entry.payload, type=Action)
             yield Output(
                 topics.actions, orjson.dumps(action_document(action)), action.id.encode(), 0
             )
-        elif entry.kind == "receipt":
+        elif entry.kind == "receipt" and entry.payload is not None:
             receipt = msgspec.json.decode(entry.payload, type=Receipt)
             yield Output(topics.receipts, entry.payload, receipt.action.encode(), 0)
-        headers = (("kind", entry.kind.encode()), ("at", str(entry.at_ms).encode()))
-        yield Output(topics.ledger, entry.payload, entry.entry_id.encode(), 0, headers)
+        yield Output(topics.ledger, entry.leaf, entry.entry_id.encode(), 0)
 
     def base(self) -> list[bytes]:
         """The whole state, in place of all that the journal holds."""

@@ -3,7 +3,8 @@ import sqlite3
 
 import pytest
 
-from evidence.log import Approval, Captured, Entry, canonical
+from evidence.entry import Entry, canonical, commit
+from evidence.log import Approval, Captured
 
 
 def test_entries_are_numbered_without_gaps_and_once_an_id(store, make):
@@ -29,7 +30,10 @@ def test_entries_are_numbered_without_gaps_and_once_an_id(store, make):
         (4, "approval", 9),
         (5, "intent", action.decided_ms),
     ]
-    assert entries[0] == Entry(1, "act-1", "intent", action.decided_ms, canonical(action))
+    payload, salt = canonical(action), entries[0].salt
+    assert entries[0] == Entry(
+        1, "act-1", "intent", action.decided_ms, commit(salt, "act-1", payload), salt, payload
+    )
     assert list(log.entries(4)) == entries[4:]
 
 
@@ -81,7 +85,14 @@ def test_append_is_undone_with_its_transaction(store, make):
     assert store.log.append_intent(make.action()) == 1
 
 
-@pytest.mark.parametrize("change", ["UPDATE log SET at_ms = 0", "DELETE FROM log"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE log SET at_ms = 0", "DELETE FROM log", "UPDATE body SET payload = ''",
+        "DELETE FROM body", "INSERT OR REPLACE INTO body SELECT * FROM body",
+        "INSERT OR REPLACE INTO log SELECT * FROM log",
+    ],
+)  # fmt: skip
 def test_entries_never_change(store, make, change):
     store.log.append_intent(make.action())
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -104,3 +115,28 @@ def test_the_last_number_is_that_of_the_newest_entry(store, make):
     store.log.append_intent(make.action("act-1"))
     store.log.append_intent(make.action("act-2"))
     assert store.log.last_seq == 2 == max(entry.seq for entry in store.log.entries())
+
+
+def test_other_records_are_found_by_what_they_are_of(store):
+    log = store.log
+    first = {"id": "fin-1", "rule": "canary"}
+    assert log.append("finding", "fin-1", 5, "inc-1", first) == 1
+    assert log.append("finding", "fin-1", 6, "inc-2", {}) == 1
+    assert log.append("read", "read-1", 7, "inc-1", {"by": "ada", "why": "case 17"}) == 2
+    assert list(log.payloads("finding", "inc-1")) == [canonical(first)]
+    assert list(log.payloads("read")) == [b'{"by":"ada","why":"case 17"}']
+    assert list(log.payloads("read", "inc-2")) == []
+
+
+def test_what_is_entered_as_erased_can_go_and_its_leaf_stays(store, make):
+    store.log.append_intent(make.action("act-1"))
+    store.log.append_intent(make.action("act-2"))
+    before = list(store.log.entries())
+    store._db.execute("INSERT INTO erased VALUES (1, 2)")
+    store._db.execute("DELETE FROM body WHERE seq = 1")
+    after = list(store.log.entries())
+    assert [(e.seq, e.entry_id, e.leaf) for e in after] == [
+        (e.seq, e.entry_id, e.leaf) for e in before
+    ]
+    assert (after[0].salt, after[0].payload, after[1]) == (None, None, before[1])
+    assert [action.id for action in store.log.actions()] == ["act-2"]

@@ -16,20 +16,26 @@ def table(name: str) -> sqlite3.Connection:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE log SET payload = x'00'",
+        "UPDATE log SET commitment = x'00'",
         "UPDATE log SET at_ms = at_ms",
         "DELETE FROM log",
-        "INSERT OR REPLACE INTO log VALUES (1, 'act-2', 'intent', 1, 's', x'01')",
-        "INSERT OR REPLACE INTO log VALUES (2, 'act-1', 'intent', 1, 's', x'01')",
+        "INSERT OR REPLACE INTO log VALUES (1, 'act-2', 'intent', 1, x'01')",
+        "INSERT OR REPLACE INTO log VALUES (2, 'act-1', 'intent', 1, x'01')",
+        "UPDATE body SET payload = x'00'",
+        "UPDATE body SET salt = salt",
+        "DELETE FROM body",
+        "INSERT OR REPLACE INTO body VALUES (1, 'intent', 's', x'00', x'01')",
     ],
 )
 def test_log_refuses_every_change_of_an_entry(change):
     db = table("log")
-    row = (1, "act-1", "intent", 5, "act-1", b"{}")
-    db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)", row)
+    row, body = (1, "act-1", "intent", 5, b"digest"), (1, "intent", "act-1", b"salt", b"{}")
+    db.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?)", row)
+    db.execute("INSERT INTO body VALUES (?, ?, ?, ?, ?)", body)
     with pytest.raises(sqlite3.IntegrityError, match="the log is append-only"):
         db.execute(change)
     assert db.execute("SELECT * FROM log").fetchall() == [row]
+    assert db.execute("SELECT * FROM body").fetchall() == [body]
     db.close()
 
 
