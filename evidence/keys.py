@@ -7,10 +7,10 @@ which is worthless without the key and equal wherever the key is.
 
 import errno
 import hashlib
-import os
 import secrets
-import stat
 from pathlib import Path
+
+from evidence import _secret_file
 
 SIZE_BYTES = 32
 _DIGEST_BYTES = 12
@@ -38,53 +38,20 @@ def load_digest_key(data_dir: Path, create: bool) -> bytes:
                 f"or: (umask 077; mkdir -p {path.parent}; "
                 f"head -c {SIZE_BYTES} /dev/urandom > {path})",
             ) from None
-    _create(path)
+    _secret_file.create(
+        _secret_file.keys_folder(data_dir) / path.name, secrets.token_bytes(SIZE_BYTES)
+    )
     return _read(path)
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            key = file.read(SIZE_BYTES + 1)
-    except PermissionError:
-        raise PermissionError(
-            errno.EACCES, f"reading the digest key: {path} is unreadable for this user: chown it"
-        ) from None
-    if mode & 0o077:
-        raise PermissionError(
-            errno.EACCES,
-            f"reading the digest key: others may read {path} (mode {mode:o}): chmod 600 it",
-        )
+    key = _secret_file.read(path, "digest key", SIZE_BYTES + 1)
     if len(key) != SIZE_BYTES:
         raise ValueError(
             f"reading the digest key: {path} must have {SIZE_BYTES} bytes: restore it from a "
             "backup, or remove it to begin with new session ids"
         )
     return key
-
-
-def _create(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(SIZE_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, does not replace the key of a process that was faster.
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 class CredentialDigest:
