@@ -9,6 +9,7 @@ from console.case import answering, desk_of, incident_of
 from console.fault import Negative, Refused
 from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
 from console.report import many, path_text
+from console.stix_export import stix
 from evidence import bundle
 from evidence.store import EmbeddedStore
 from incidents.documents import (
@@ -138,6 +139,9 @@ def verify(bundle_file: Path) -> None:
     if problems:
         raise Negative("\n".join([f"{bundle_file}: not intact", *(f"  {p}" for p in problems)]))
     click.echo(f"{bundle_file}: every file and every line matches its digest.")
+
+
+command.add_command(stix)
 
 
 def _names(store: EmbeddedStore) -> dict[str, str]:
