@@ -13,7 +13,7 @@ _OUTCOME = {"proven": "success", "metadata": "success", "denied": "failure"}
 
 
 def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
-    """One access event in ECS; Breachline's own findings stand under `breachline`."""
+    """One access event in ECS; what ECS has no field for, and our judgement, under `breachline`."""
     http: dict[str, Any] = {"request": {"method": event.method}}
     if event.request_id:
         http["request"]["id"] = event.request_id
@@ -41,7 +41,7 @@ def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
         "source": {"address": event.ip},
         "http": http,
         "url": url,
-        "log": {"file": {"path": source_name}, "offset": event.offset},
+        "log": {"file": {"path": source_name}},
         "breachline": _judgement(event),
     }
     if is_address(event.ip):
@@ -50,8 +50,6 @@ def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
         document["user"] = {"id": event.principal}
     if event.user_agent:
         document["user_agent"] = {"original": event.user_agent}
-    if event.session:
-        document["session"] = {"id": event.session}
     if event.tenant:
         document["organization"] = {"id": event.tenant}
     return document
@@ -59,6 +57,7 @@ def event_document(event: AccessEvent, source_name: str) -> dict[str, Any]:
 
 def _judgement(event: AccessEvent) -> dict[str, Any]:
     judged: dict[str, Any] = {
+        "offset": event.offset,
         "route": event.route,
         "category": event.category,
         "effect": event.effect,
@@ -68,6 +67,7 @@ def _judgement(event: AccessEvent) -> dict[str, Any]:
         "address_trusted": event.ip_trusted,
     }
     said = {
+        "session": event.session,
         "provenance": event.provenance,
         "claimed_user": event.claimed,
         "object": event.object,

@@ -41,12 +41,13 @@ def test_an_event_with_everything():
             "query": "fields=all&x=1",
             "domain": "api.example.test",
         },
-        "log": {"file": {"path": "access.log"}, "offset": 700},
+        "log": {"file": {"path": "access.log"}},
         "user": {"id": "u-66"},
         "user_agent": {"original": "agent/1"},
-        "session": {"id": "5e55"},
         "organization": {"id": "t-1"},
         "breachline": {
+            "offset": 700,
+            "session": "5e55",
             "route": "/users/{owner}/profile",
             "category": "contact",
             "effect": "read",
@@ -78,7 +79,8 @@ def test_what_was_not_logged_is_absent():
     assert document["http"] == {"request": {"method": "GET"}}
     assert document["url"] == {"original": "/users/u-0/profile", "path": "/users/u-0/profile"}
     assert set(document["breachline"]) == {
-        "address_trusted", "authentication", "category", "effect", "outcome", "route", "verdict",
+        "address_trusted", "authentication", "category", "effect", "offset", "outcome", "route",
+        "verdict",
     }  # fmt: skip
 
 
