@@ -59,6 +59,7 @@ class Objects:
                 modified=BORN,
                 created_by_ref=self.software,
                 name="Breachline incident and evidence",
+                description="What an incident counts, and which log lines a finding rests on.",
                 schema=EXTENSION_TEXT,
                 version="1.0.0",
                 extension_types=["property-extension"],
