@@ -174,8 +174,8 @@ def templates(retention_s: int, lacking: frozenset[str] = frozenset()) -> list[T
     made_of = ["breachline@settings", "breachline-ecs@mappings", "breachline@mappings"]
     return [
         _component("breachline@settings", {"settings": _SETTINGS}),
-        _component("breachline-ecs@mappings", {"mappings": _mappings(ECS, lacking)}),
-        _component("breachline@mappings", {"mappings": _mappings(OWN, lacking)}),
+        _component("breachline-ecs@mappings", {"mappings": mappings(ECS, lacking)}),
+        _component("breachline@mappings", {"mappings": mappings(OWN, lacking)}),
         _stream("finding", made_of, {"data_retention": duration(retention_s)}),
         _stream("evidence", made_of, {}),
         _stream("action", made_of, {"data_retention": duration(retention_s)}),
@@ -239,7 +239,8 @@ def _said(what: str) -> _Body:
     return {"version": VERSION, "_meta": meta}
 
 
-def _mappings(fields: Mapping[str, str], lacking: frozenset[str]) -> _Body:
+def mappings(fields: Mapping[str, str], lacking: frozenset[str]) -> _Body:
+    """Mappings of dotted paths; types that a server lacks give way to their family's."""
     properties: _Body = {}
     for path, kind in fields.items():
         *parents, leaf = path.split(".")
