@@ -14,17 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.prepare import write
+from evidence.elastic.roles import SETUP, WRITER
 
 URL = "https://elasticsearch:9200"
-ROLE = {
-    "cluster": ["monitor", "manage_index_templates"],
-    "indices": [
-        {
-            "names": ["logs-breachline.*", "breachline-*"],
-            "privileges": ["create_index", "index", "create", "read", "view_index_metadata"],
-        }
-    ],
-}
+# The worker also puts the templates in place: it is the one that knows the configuration.
+ROLES = {"breachline_writer": WRITER, "breachline_setup": SETUP}
 TIMEOUT_S = 30
 
 Answer = dict[str, Any]
@@ -64,7 +58,7 @@ def set_up(server: Elasticsearch, setup: Path, worker: Path) -> None:
     server.ask("POST", "/_security/user/kibana_system/_password", elastic, kibana)
     key_file = worker / "api_key"
     if not (key_file.exists() and _works(server, key_file.read_text())):
-        wanted = {"name": "breachline", "role_descriptors": {"breachline": ROLE}}
+        wanted = {"name": "breachline", "role_descriptors": ROLES}
         answer = server.ask("POST", "/_security/api_key", elastic, wanted)
         write(key_file, answer["encoded"])
 

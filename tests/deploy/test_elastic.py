@@ -3,13 +3,14 @@ import urllib.error
 import pytest
 
 from deploy import elastic
+from evidence.elastic.roles import ROLES
 from tests.deploy._double import serving
 
 PASSWORD = "/_security/user/kibana_system/_password"
 KEY, WHO = "/_security/api_key", "/_security/_authenticate"
 BASIC = "Basic ZWxhc3RpYzplLXNlY3JldA=="
 SETS = (f"POST {PASSWORD}", BASIC, {"password": "k-secret"})
-WANTS = {"name": "breachline", "role_descriptors": {"breachline": elastic.ROLE}}
+WANTS = {"name": "breachline", "role_descriptors": elastic.ROLES}
 MAKES = (f"POST {KEY}", BASIC, WANTS)
 TRIES = (f"GET {WHO}", "ApiKey old", None)
 SET_UPS = {
@@ -37,6 +38,11 @@ def set_up(tmp_path, held, known):
 @pytest.mark.parametrize(("held", "known", "asked", "kept"), SET_UPS.values(), ids=SET_UPS)
 def test_elasticsearch_is_set_up_once(tmp_path, held, known, asked, kept):
     assert set_up(tmp_path, held, known) == (asked, kept)
+
+
+def test_the_worker_may_do_what_two_of_our_roles_may():
+    names = "breachline_writer", "breachline_setup"
+    assert elastic.ROLES == {name: ROLES[name] for name in names}
 
 
 def test_a_key_that_cannot_be_tried_is_kept(tmp_path):
