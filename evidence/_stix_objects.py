@@ -104,14 +104,17 @@ class Objects:
         return self.keep(kind(object_marking_refs=[self._marking], **fields))
 
     def attack_pattern(self, pattern: Pattern) -> str:
-        """Make an attack pattern, the same in every bundle."""
+        """Make an attack pattern, the same in every bundle, unless it is there."""
+        name = object_id("attack-pattern", pattern.name)
+        if name in self.by_id:
+            return name
         references = [
             {"source_name": source, "external_id": there, "url": url}
             for source, there, url in pattern.references
         ]
         return self.keep(
             stix2.AttackPattern(
-                id=object_id("attack-pattern", pattern.name),
+                id=name,
                 created_by_ref=self.software,
                 created=BORN,
                 modified=BORN,
