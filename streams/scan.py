@@ -10,7 +10,6 @@ import msgspec
 
 from evidence.history import History
 from evidence.keys import CredentialDigest, load_digest_key
-from evidence.store import EmbeddedStore
 from intake.ownership import Tables
 from streams.capture import StoreCapture
 from streams.clock import Clock
@@ -20,6 +19,7 @@ from streams.lines import Frame
 from streams.merge import merge
 from streams.pipeline import Pipeline
 from streams.results import write_results
+from streams.sealing import open_scan
 from streams.settings import Settings
 from streams.sources import read_frames
 
@@ -64,7 +64,7 @@ def scan(
         if settings.history.enabled
         else None
     )
-    with EmbeddedStore.open(out, durable=False) as store:
+    with open_scan(settings, out) as store:
         pipeline = Pipeline(
             settings,
             tables,

@@ -7,12 +7,12 @@ import click
 
 from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of, timeout
-from evidence.store import EmbeddedStore
 from records.ids import iso
 from records.incident import Action, Receipt
 from streams.clock import SystemClock
 from streams.live import Busy, lock
 from streams.plain import plain
+from streams.sealing import open_signed
 from streams.settings import Settings
 
 _EXAMPLE = """\b
@@ -112,7 +112,7 @@ def _order(
 def _block(settings: Settings, ip: str, for_: str, reason: str, *, as_json: bool) -> None:
     address, seconds = containment.address_of(ip), containment.seconds_of(for_)
     containment.require_gateway(settings)
-    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+    with refusing(), open_signed(settings) as store:
         receipt = asyncio.run(
             containment.block(store, settings, SystemClock(), address, seconds, reason)
         )
@@ -125,7 +125,7 @@ def _block(settings: Settings, ip: str, for_: str, reason: str, *, as_json: bool
 def _approve(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
     containment.require_gateway(settings)
     containment.require_store(settings)
-    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+    with refusing(), open_signed(settings) as store:
         receipt = asyncio.run(
             containment.approve(store, settings, SystemClock(), action_id, by, why)
         )
@@ -137,7 +137,7 @@ def _approve(settings: Settings, action_id: str, by: str, why: str, *, as_json: 
 
 def _reject(settings: Settings, action_id: str, by: str, why: str, *, as_json: bool) -> None:
     containment.require_store(settings)
-    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+    with refusing(), open_signed(settings) as store:
         action = containment.reject(store, SystemClock().now_ms(), action_id, by, why)
     _say_rejected(action, f"rejected by {by}: {why}", as_json=as_json)
 

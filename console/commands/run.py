@@ -33,6 +33,7 @@ from streams.live_meter import LiveMeter
 from streams.metrics import Meters
 from streams.pipeline import Pipeline
 from streams.reread import NeverBlockFile
+from streams.sealing import open_signed
 from streams.settings import Settings
 from streams.sources import problems, read_frames
 from streams.stopping import when_told
@@ -112,7 +113,7 @@ def _serve(
             if example:
                 clear(settings.data_dir)
             digest = CredentialDigest(load_digest_key(settings.data_dir, create=True))
-            store = stack.enter_context(EmbeddedStore.open(settings.data_dir))
+            store = stack.enter_context(open_signed(settings))
         history = None
         if settings.history.enabled:
             history = stack.enter_context(

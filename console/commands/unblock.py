@@ -7,9 +7,9 @@ import click
 
 from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of, timeout
-from evidence.store import EmbeddedStore
 from streams.clock import SystemClock
 from streams.plain import plain
+from streams.sealing import open_signed
 from streams.settings import Settings
 
 
@@ -46,7 +46,7 @@ def command(
 
 def _here(settings: Settings, address: str, reason: str) -> str:
     containment.require_gateway(settings)
-    with refusing(), EmbeddedStore.open(settings.data_dir) as store:
+    with refusing(), open_signed(settings) as store:
         return asyncio.run(containment.unblock(store, settings, SystemClock(), address, reason))
 
 
