@@ -161,6 +161,10 @@ class EmbeddedStore(ExposureTables, Progress):
         for (body,) in self.rows("reading incidents", sql.format(only)):
             yield _incident(body)
 
+    def incident_versions(self) -> dict[str, int]:
+        """The version of every incident by id, of absorbed ones too."""
+        return dict(self.rows("reading incidents", "SELECT id, version FROM incident"))
+
     def incident(self, incident_id: str) -> Incident | None:
         """The incident of an id, or of the only one that begins so; None if there is none.
 

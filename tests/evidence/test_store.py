@@ -66,6 +66,12 @@ def test_incidents_by_first_seen_without_the_absorbed(store, make):
     assert list(store.incidents(absorbed=True)) == [early, gone, late]
 
 
+def test_versions_of_all_incidents(store, make):
+    store.put_incidents([make.incident("inc-a"), make.incident("inc-b", merged=("inc-a",))])
+    store.put_incidents([make.incident("inc-b", merged=("inc-a",), version=4)])
+    assert store.incident_versions() == {"inc-a": 1, "inc-b": 4}
+
+
 def test_absorbed_incident_leads_to_its_absorber(store, make):
     top = make.incident("inc-top", merged=("inc-mid",))
     mid = make.incident("inc-mid", merged=("inc-low", "inc-never-stored"))
