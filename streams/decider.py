@@ -14,9 +14,11 @@ from incidents.denials import Denials
 from incidents.fold import Desk
 from incidents.mistakes import Withdrawal
 from incidents.population import Population
+from incidents.settings import NeverBlock
 from intake.frames import Batch
 from records.finding import Finding
-from records.incident import Action, Incident
+from records.incident import Action, Incident, Receipt
+from streams.entries import Entries, enter_configuration
 from streams.settings import Settings
 from streams.tally import Tally
 
@@ -72,6 +74,12 @@ class Decider:
         )
         self.tally = Tally()
         self._performer = performer
+        self._settings = settings
+        self._entries = Entries(store)
+        self._watermark_ms = 0
+        # A task that begins anew from its journal is no start.
+        self._starts = not population_apart
+        self._configured = False
 
     def note(self, batch: Batch, gaps: Sequence[tuple[int, str]] = ()) -> None:
         """Keep what a batch brought. `gaps`: (offset, in words) of bytes that never came."""
@@ -97,13 +105,19 @@ class Decider:
         watermark_ms: int,
     ) -> Step:
         """Fold a batch that was noted, with the findings; `Desk.fold` says what the times are."""
-        store = self.store
+        store, entries = self.store, self._entries
+        if not self._configured:
+            self._configured = True
+            enter_configuration(store, self._settings, now_ms, starts=self._starts)
         if findings:
             findings = store.put_findings(findings)
+            entries.findings(findings, now_ms)
             self.tally.found(findings)
         folded = self.desk.fold(findings, batch.exposures, now_ms, history_from_ms, watermark_ms)
         if folded.incidents:
             store.put_incidents(folded.incidents)
+        self._watermark_ms = watermark_ms
+        entries.incidents(folded.incidents, now_ms, watermark_ms)
         for action in folded.actions:
             store.log.append_intent(action)
         step = Step(batch, findings, folded.incidents, folded.actions)
@@ -112,6 +126,21 @@ class Decider:
             performer.withdraw(folded.withdrawn, now_ms)
             performer.keep(folded.grown, step, now_ms)
         return step
+
+    def apply(self, receipt: Receipt) -> Incident | None:
+        """Note what an enforcement point answered; the incident's new version, kept, if any."""
+        incident = self.desk.apply(receipt)
+        if incident is not None:
+            self.store.put_incidents([incident])
+            self._entries.incidents([incident], receipt.at_ms, self._watermark_ms)
+        return incident
+
+    def relist(self, entries: Sequence[NeverBlock], now_ms: int) -> None:
+        """Take the never-block list as it is now, and enter that the configuration changed."""
+        self.desk.relist(entries)
+        respond = self._settings.respond.model_copy(update={"never_block": list(entries)})
+        self._settings = self._settings.model_copy(update={"respond": respond})
+        enter_configuration(self.store, self._settings, now_ms, starts=False)
 
     def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:
         """(space, key, value) of what changed since the last call; an empty value: it left."""

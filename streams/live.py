@@ -137,7 +137,7 @@ class Live:
     def _recheck(self, action: Action, now_ms: int) -> Guard:
         """The guards at the moment of performing, with the never-block list read anew."""
         if (entries := self._never_block()) is not None:
-            self._pipeline.desk.relist(entries)
+            self._pipeline.decider.relist(entries, now_ms)
         desk = self._pipeline.desk
         return desk.recheck(action, now_ms, by_person=by_person(self._store, action))
 

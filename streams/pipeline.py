@@ -52,6 +52,7 @@ class Pipeline:
         self.history = history
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
+        self._named: set[str] = set()
 
     def times(self, frame: Frame) -> list[tuple[int, int]]:
         """(offset, time) of the lines of a frame, for merging several logs."""
@@ -64,6 +65,10 @@ class Pipeline:
         gaps = missing(frame.name, frame.offset, faults, state.position)
         batch = self.reader.read(state, frame.offset, frame.data, faults)
         state.position = max(state.position, frame.end)
+        if state.id not in self._named:
+            # Before a document of this frame names the source.
+            self._named.add(state.id)
+            self._keep_source(state)
         decider = self.decider
         decider.tally.add(batch)
         decider.note(batch, gaps)
@@ -111,9 +116,12 @@ class Pipeline:
     def keep_sources(self) -> None:
         """The sources' names and positions."""
         for state in self.sources.values():
-            self.store.put_source(
-                state.id, state.name, state.position, self.book.head(state.id), _encode(state)
-            )
+            self._keep_source(state)
+
+    def _keep_source(self, state: SourceState) -> None:
+        self.store.put_source(
+            state.id, state.name, state.position, self.book.head(state.id), _encode(state)
+        )
 
     def _dirty(self) -> Iterator[tuple[str, str, bytes]]:
         yield from self.judge.take_dirty()

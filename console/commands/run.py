@@ -179,8 +179,7 @@ async def _live(
 
     def received(receipt: Receipt) -> None:
         # Inside the receipt's transaction: what it makes of the incident stands with it.
-        if (incident := pipeline.desk.apply(receipt)) is not None:
-            store.put_incidents([incident])
+        if pipeline.decider.apply(receipt) is not None:
             pipeline.keep_desk()
         watcher.receipt(receipt)
         if meter is not None:

@@ -131,7 +131,7 @@ class DecideTask(Task):
         )
         decide.orders.lift = self._respond.lift
         if self._listed is not None:
-            decide.decider.desk.relist(self._listed)
+            decide.decider.relist(self._listed, self._clock.now_ms())
 
     async def run(self) -> None:
         """Commit, and respond beside it."""
@@ -194,16 +194,15 @@ class DecideTask(Task):
             await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
 
     def _recheck(self, action: Action, now_ms: int) -> Guard:
-        store, desk = self.decide.store, self.decide.decider.desk
+        store, decider = self.decide.store, self.decide.decider
         if (entries := self._never_block()) is not None:
             self._listed = entries
-            desk.relist(entries)
-        return desk.recheck(action, now_ms, by_person=by_person(store, action))
+            decider.relist(entries, now_ms)
+        return decider.desk.recheck(action, now_ms, by_person=by_person(store, action))
 
     def _received(self, receipt: Receipt) -> None:
         # Inside the receipt's transaction: what it makes of the incident stands with it.
-        if (incident := self.decide.decider.desk.apply(receipt)) is not None:
-            self.decide.store.put_incidents([incident])
+        if (incident := self.decide.decider.apply(receipt)) is not None:
             self.decide.publish([incident])
 
 
