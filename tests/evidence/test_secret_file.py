@@ -43,6 +43,26 @@ def test_replace_and_move_leave_one_file(tmp_path):
     assert (path.read_bytes(), modes(tmp_path)) == (b"three", {"public": "0o600"})
 
 
+def test_content_is_on_the_disk_before_its_name_and_its_name_before_the_end(tmp_path, monkeypatch):
+    synced = []
+
+    def record(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.pread(handle, 9, 0)
+        synced.append((kind, {p.name for p in tmp_path.iterdir() if p.suffix != ".tmp"}))
+
+    monkeypatch.setattr("evidence._secret_file.os.fsync", record)
+    # What is written can then be read back here.
+    monkeypatch.setattr("evidence._secret_file.os.O_WRONLY", os.O_RDWR)
+    _secret_file.create(tmp_path / "a", b"first")
+    assert synced == [(b"first", set()), ("folder", {"a"})]
+    synced.clear()
+    _secret_file.replace(tmp_path / "a", b"second", mode=0o600)
+    assert synced == [(b"second", {"a"}), ("folder", {"a"})]
+    synced.clear()
+    _secret_file.move(tmp_path / "a", tmp_path / "b")
+    assert synced == [("folder", {"b"})]
+
+
 @pytest.mark.parametrize("call", ["fsync", "link", "open"])
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch, call):
     def fail(*_args, **_options):
