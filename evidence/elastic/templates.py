@@ -192,7 +192,6 @@ _SETTINGS: _Body = {
         # Servers from 9.0 on make every logs-*-* stream `logsdb`, which may rebuild `_source` from
         # its fields: evidence must come back as it was written.
         "mode": "standard",
-        "codec": "best_compression",
         # A value that is not of its field's type costs that field, not the finding.
         "mapping": {"ignore_malformed": "true"},
     }

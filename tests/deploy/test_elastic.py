@@ -42,7 +42,7 @@ def test_elasticsearch_is_set_up_once(tmp_path, held, known, asked, kept):
 
 def test_the_worker_may_do_what_two_of_our_roles_may():
     names = "breachline_writer", "breachline_setup"
-    assert elastic.ROLES == {name: ROLES[name] for name in names}
+    assert {name: ROLES[name] for name in names} == elastic.ROLES
 
 
 def test_a_key_that_cannot_be_tried_is_kept(tmp_path):
