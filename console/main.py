@@ -35,6 +35,7 @@ COMMANDS = {
     "block": "Block an address by hand.",
     "unblock": "Lift a block by hand.",
     "blocks": "Show the state of every block.",
+    "es": "Set up Elasticsearch, check it, print what Kibana shows.",
     "simulate": "Write a labelled synthetic access log.",
     "config": "Check a configuration, print its schema.",
     "doctor": "Check every configured dependency.",

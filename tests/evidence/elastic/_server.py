@@ -1,13 +1,13 @@
-"""A double of Elasticsearch, below the official client: templates, mappings, privileges."""
+"""A double of Elasticsearch on loopback: templates, mappings, retention, privileges."""
 
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from elastic_transport import ApiResponseMeta, BaseAsyncNode, HttpHeaders
-from elastic_transport._node import NodeApiResponse
-from elasticsearch import AsyncElasticsearch
+from evidence.elastic.client import Options, connect
 
 Body = dict[str, Any]
 
@@ -25,37 +25,38 @@ class Server:
         """Names of calls that this server was built without."""
         self.refuses: dict[str, tuple[int, Body]] = {}
         """Beginning of a path -> what a change there is answered."""
+        self.refuses_to_read: dict[str, tuple[int, Body]] = {}
+        """The same of what is asked."""
         self.denied: set[str] = set()
         """Privileges that this client has not."""
+        self.version = "9.5.3"
+        self.newest_sequence: float | None = None
         self.changed: list[str] = []
+
+    @property
+    def url(self):
+        """What clients take as a host, inside of `with`."""
+        return f"http://127.0.0.1:{self._http.server_port}"
 
     def client(self):
         """A client of this server; close it."""
-        server = self
+        return connect(Options(hosts=(self.url,)))
 
-        class Node(BaseAsyncNode):
-            async def perform_request(  # type: ignore[override]  # theirs is not async
-                self, method, target, body=None, headers=None, request_timeout=None
-            ):
-                path = unquote(target.partition("?")[0])
-                status, answer = server.answer(method, path, json.loads(body) if body else None)
-                said = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
-                meta = ApiResponseMeta(
-                    node=self.config,
-                    duration=0.0,
-                    http_version="1.1",
-                    status=status,
-                    headers=HttpHeaders(said),
-                )
-                return NodeApiResponse(meta, json.dumps(answer).encode())
+    def __enter__(self):
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
 
-            async def close(self):  # type: ignore[override]  # theirs is not async
-                pass
-
-        return AsyncElasticsearch("http://127.0.0.1:9", node_class=Node, max_retries=0)
+    def __exit__(self, *_fault):
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
 
     def answer(self, method, path, body):
         """The status and the JSON for one request."""
+        if path == "/":
+            return 200, {"version": {"number": self.version}}
         for name in self.without:
             if name in path:
                 return 400, {"error": f"no handler found for uri [{path}] and method [{method}]"}
@@ -63,13 +64,16 @@ class Server:
             return self._simulated(body["template"]["mappings"]["properties"])
         if path == "/_security/user/_has_privileges":
             return 200, self._privileges(body)
-        if method in {"PUT", "POST"}:
+        if method in {"PUT", "POST"} and not path.endswith("/_search"):
             self.changed.append(f"{method} {path}")
-            for begin, refusal in self.refuses.items():
-                if path.startswith(begin):
-                    return refusal
+        refuses = self.refuses if method != "GET" else self.refuses_to_read
+        for begin, refused in refuses.items():
+            if path.startswith(begin):
+                return refused
         if kind := re.match(r"/_(component|index)_template/(.+)", path):
             return self._template(method, path, kind[1], body)
+        if path.endswith("/_search"):
+            return 200, {"aggregations": {"newest": {"value": self.newest_sequence}}}
         if path.endswith("/_lifecycle"):
             return self._lifecycle(method, path.split("/")[2], body)
         return self._index(method, path.split("/")[1], path.split("/")[2], body)
@@ -135,6 +139,28 @@ class Server:
             if path.startswith("/_component"):
                 properties |= body["template"].get("mappings", {}).get("properties", {})
         return {"dynamic": "false", "properties": properties}
+
+
+def _handler(server):
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self):
+            path = unquote(self.path.partition("?")[0])
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, said = server.answer(self.command, path, json.loads(body) if body else None)
+            whole = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("X-Elastic-Product", "Elasticsearch")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write(whole)
+
+        do_GET = do_PUT = do_POST = answer  # noqa: N815  names of http.server
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
 
 
 def refusal(status, kind, reason):

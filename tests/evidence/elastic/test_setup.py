@@ -45,20 +45,20 @@ def changes(steps):
 @pytest.fixture
 def server():
     """A server that nobody has set up."""
-    return Server()
+    with Server() as running:
+        yield running
 
 
 @pytest.fixture
-def used():
+def used(server):
     """One that was set up, and written to."""
-    made = Server()
-    put(made)
+    put(server)
     for name in (FINDINGS, EVIDENCE, ACTIONS):
-        made.mappings[name] = {f".ds-{name}-2026.11.22-000001": made.mapped_by_templates()}
-    made.mappings[INCIDENTS] = {INCIDENTS: made.mapped_by_templates()}
-    made.lifecycles = {name: dict(one) for name, one in LIFECYCLES.items()}
-    made.changed.clear()
-    return made
+        server.mappings[name] = {f".ds-{name}-2026.11.22-000001": server.mapped_by_templates()}
+    server.mappings[INCIDENTS] = {INCIDENTS: server.mapped_by_templates()}
+    server.lifecycles = {name: dict(one) for name, one in LIFECYCLES.items()}
+    server.changed.clear()
+    return server
 
 
 def test_all_is_put_once(server):
