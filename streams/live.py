@@ -20,6 +20,7 @@ from intake.frames import SourceState
 from records.incident import Action, Guard, Incident, Receipt
 from responders._base import Responder
 from streams.approvals import by_person
+from streams.beside import Beside, ended, keep_up
 from streams.capture import LaterLines
 from streams.clock import Clock
 from streams.decider import Step
@@ -37,7 +38,8 @@ COMMIT_S = 1.0
 RESPOND_S = 0.1
 PRUNE_S = 3600.0
 STOP_S = 2.0
-"""A person who stops the service waits no longer than this for an enforcement point."""
+"""A person who stops the service waits no longer than this, twice: for an enforcement point, then
+for what tells others."""
 LOOKBACK_MS = 30 * 86_400_000
 """Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
@@ -105,6 +107,7 @@ class Live:
         watch: Watch = lambda _frame, _step: None,
         on_receipt: Callable[[Receipt], None] = lambda _receipt: None,
         caught_up: Callable[[], None] = lambda: None,
+        beside: Sequence[Beside] = (),
         never_block: Callable[[], Sequence[NeverBlock] | None] = lambda: None,
         event_time: bool = False,
     ) -> None:
@@ -112,6 +115,7 @@ class Live:
 
         `never_block` gives the list as the configuration has it now, None where it is unchanged.
         `caught_up` is called once, when what was there has been read and following begins.
+        `beside` is driven for as long as this reads and responds, and told when it ends.
         """
         self._pipeline = pipeline
         self._store = store
@@ -121,8 +125,10 @@ class Live:
         self._caught_up = caught_up
         self._event_time = event_time
         self._never_block = never_block
+        self._beside = beside
         self._stopping = asyncio.Event()
         self._all_read = asyncio.Event()
+        self._answered = asyncio.Event()
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
@@ -182,11 +188,20 @@ class Live:
         """Respond beside reading: a gateway that does not answer must not hold up the logs."""
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self._respond_always())
+            beside = [
+                tasks.create_task(keep_up(one, self._clock.now_ms, self._answered))
+                for one in self._beside
+            ]
             yield
             self._all_read.set()
-            # What is cut off here is in the outbox, and the next run reads back before it repeats.
-            await asyncio.wait([task], timeout=STOP_S if self._stopping.is_set() else None)
-            task.cancel()
+            # What is cut off here is in the store: the next run reads back before it repeats.
+            await ended([task], self._patience_s)
+            self._answered.set()
+            await ended(beside, self._patience_s)
+
+    @property
+    def _patience_s(self) -> float | None:
+        return STOP_S if self._stopping.is_set() else None
 
     async def _respond_always(self) -> None:
         while not self._all_read.is_set():

@@ -334,3 +334,36 @@ def test_nobody_stays_blocked_for_a_fault_of_the_service(tmp_path, service, stor
     assert len(blocks) == 20
     rows = {row.action: row.state for row in store.outbox_all()}
     assert {rows[block.id] for block in blocks} == {"done"}
+
+
+class Beside:
+    """Remembers how many entries there were at each of its steps, and at its last word."""
+
+    def __init__(self, store):
+        self._store = store
+        self.steps, self.lasts = [], []
+
+    async def step(self, now_ms):
+        self.steps.append(self._store.log.last_seq)
+
+    async def last(self, now_ms):
+        self.lasts.append(self._store.log.last_seq)
+
+
+def test_what_goes_on_beside_is_told_of_the_end_when_all_is_answered(attack, store, service):
+    one = Beside(store)
+    responder = CaptureEvidence(StoreCapture(store, lambda: NOW_MS))
+    once(service(responder, beside=[one]), attack)
+    assert one.steps
+    assert one.lasts == [store.log.last_seq]
+
+
+def test_a_person_who_stops_it_does_not_wait_for_what_goes_on_beside(attack, store, service):
+    class Stuck(Beside):
+        async def step(self, now_ms):
+            running.stop()
+            await asyncio.Event().wait()
+
+    running = service(beside=[Stuck(store)])
+    once(running, attack)
+    assert read(running) <= 852
