@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evidence._columns import COLUMNS
+from evidence.query.actors import actor_query
+from evidence.query.sql import MACROS, condition
+from evidence.query.tree import EVERYTHING, Node
+from evidence.rows import Row
+from records.event import Actor
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +42,8 @@ def connect(files: Sequence[Path], rest: Any, spill: Path) -> "duckdb.DuckDBPyCo
     )
     try:
         db.execute("SET TimeZone = 'UTC'")
+        for macro in MACROS:
+            db.execute(macro)
         names = ", ".join(f'"{name}"' for name in COLUMNS)
         db.register("unsegmented", rest)
         view = f"CREATE VIEW events AS SELECT {names} FROM unsegmented"  # noqa: S608
@@ -98,6 +105,7 @@ class Questions(ABC):
 
     def search(
         self,
+        query: Node = EVERYTHING,
         *,
         ip: str | None = None,
         principal: str | None = None,
@@ -108,17 +116,18 @@ class Questions(ABC):
         until_ms: int | None = None,
         where: str | None = None,
         limit: int | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[Row]:
         """Events that match all of it, by (time, event), as dicts with `time_ms` for `time`.
 
-        user: one of the targets; since_ms <= time < until_ms; where: a SQL condition on the
-        columns, from a person who may read all of the history.
+        query: over `fields.EVENTS`; user: one of the targets; since_ms <= time < until_ms;
+        where: a SQL condition on the columns, from a person who may read all of the history.
 
         Raises:
             ValueError: `where` is no condition.
             OSError: a segment cannot be read.
         """
-        query, values = _search_sql(
+        sql, values = _search_sql(
+            query,
             ip=ip,
             principal=principal,
             session=session,
@@ -129,9 +138,25 @@ class Questions(ABC):
             where=where,
             limit=limit,
         )
-        names, rows = self._ask(query, values)
+        names, rows = self._ask(sql, values)
         for row in rows:
             yield dict(zip(names, row, strict=True))
+
+    def look_back(
+        self, actor: Actor, since_ms: int | None = None, until_ms: int | None = None
+    ) -> Iterator[Row]:
+        """Events that an actor answers for, since_ms <= time < until_ms, by (time, event).
+
+        Raises:
+            ValueError: it is an actor that the history does not know.
+            OSError: a segment cannot be read.
+        """
+        return self.search(actor_query(actor), since_ms=since_ms, until_ms=until_ms)
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """Nothing: segments are read whole or not at all."""
+        return ()
 
     def sql(self, query: str) -> tuple[list[str], Rows]:
         """Column names and rows of one SELECT on the view `events`, which is all that it can read.
@@ -183,6 +208,7 @@ def _rows_of(db: "duckdb.DuckDBPyConnection", rows: Rows) -> Iterator[tuple[Any,
 
 
 def _search_sql(
+    query: Node,
     *,
     ip: str | None,
     principal: str | None,
@@ -210,6 +236,10 @@ def _search_sql(
         if value is not None:
             terms.append(test)
             values.append(value)
+    if query != EVERYTHING:
+        sql, bound = condition(query)
+        terms.append(sql)
+        values += bound
     if where is not None:
         terms.append(f"({where}\n)")  # the line break ends a comment that would hide the bracket
     columns = ", ".join("epoch_ms(time) AS time_ms" if c == "time" else f'"{c}"' for c in COLUMNS)
