@@ -1,0 +1,1 @@
+"""Checks what the log says of itself, and shares no code with what wrote it."""
