@@ -143,34 +143,45 @@ def entry(one: Entry, line: RawLine | None = None, path: str = "") -> Document:
         "leaf_hash": leaf_hash(one.leaf).hex(),
         "erased": one.payload is None,
     }
-    own: _Fields = {"ledger": ledger}
-    if payload:
-        ledger["payload"] = payload
-    for name in ("action", "incident"):
-        if isinstance(payload.get(name), str):
-            own[name] = {"id": payload[name]}
     event = {
         **_event("event", category, type_, "evidence", one.entry_id),
         "action": one.kind,
         "sequence": one.seq,
     }
+    own: _Fields = {"ledger": ledger}
     source: _Fields = {"@timestamp": iso(one.at_ms), "event": event, "breachline": own}
-    if isinstance(payload.get("by"), str):
-        source["user"] = {"name": payload["by"]}
-        source["related"] = {"user": [payload["by"]]}
-    if isinstance(why := payload.get("why", payload.get("reason")), str):
-        event["reason"] = why
-    if one.kind == "captured" and payload:
-        own["evidence"] = {name: payload[name] for name in ("event", "sha256", "masked")}
-        own["evidence"]["offset"] = event_place(payload["event"])[1]
-        event["hash"] = payload["sha256"]
-        source["related"] = {"hash": [payload["sha256"]]}
+    if payload:
+        ledger["payload"] = payload
+        _lift(one.kind, payload, source)
     if line is not None:
         event["original"] = line.data.decode("utf-8", "backslashreplace")
     if path:
         own.setdefault("evidence", {})["source"] = path
         source["log"] = {"file": {"path": path}}
     return _in_stream(EVIDENCE, event["id"], source)
+
+
+def _lift(kind: EntryKind, payload: Mapping[str, Any], source: _Fields) -> None:
+    """What a payload says of persons, incidents and lines also stands where people look for it."""
+    own, event, related = source["breachline"], source["event"], {}
+    if kind == "incident":
+        own["incident"] = {"id": payload["id"], "version": payload["version"]}
+    for name in ("action", "incident"):
+        if (value := payload.get(name)) and isinstance(value, str):
+            own[name] = {"id": value}
+    if by := payload.get("by"):
+        source["user"] = {"name": by}
+        related["user"] = [by]
+    if why := payload.get("why") or payload.get("reason"):
+        event["reason"] = why
+    if sha256 := payload.get("sha256"):
+        related["hash"] = [sha256]
+    if kind == "captured":
+        own["evidence"] = {name: payload[name] for name in ("event", "sha256", "masked")}
+        own["evidence"]["offset"] = event_place(payload["event"])[1]
+        event["hash"] = sha256
+    if related:
+        source["related"] = related
 
 
 def head(one: Head, at_ms: int) -> Document:

@@ -1,11 +1,13 @@
 """Who may do what in Elasticsearch: role descriptors, as the security API takes them.
 
 Constants only. None of them may delete, or change a document of a stream once it is written: what
-takes over a worker or an analyst's account cannot remove the traces. Only incidents, which grow,
-are written again by their id.
+takes over a worker or an analyst's account cannot remove the traces, nor a signed head. Only
+incidents, which grow, are written again by their id.
 """
 
 from typing import Any
+
+from evidence.elastic.templates import HEADS, INCIDENTS
 
 Role = dict[str, Any]
 """A role descriptor: privileges on the cluster and on indices."""
@@ -18,7 +20,8 @@ WRITER: Role = {
     "cluster": ["monitor"],
     "indices": [
         {"names": [STREAM_PATTERN], "privileges": ["auto_configure", "create_doc", *_READ]},
-        {"names": [INDEX_PATTERN], "privileges": ["auto_configure", "index", *_READ]},
+        {"names": [HEADS], "privileges": ["auto_configure", "create_doc", *_READ]},
+        {"names": [INCIDENTS], "privileges": ["auto_configure", "index", *_READ]},
     ],
 }
 """What `run` and `worker` need."""

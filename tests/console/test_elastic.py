@@ -65,11 +65,11 @@ def test_what_nobody_set_up(server, settings):
 
 def test_a_key_that_may_not(server, settings):
     prepare(server)
-    server.denied = {"create_doc"}
+    server.denied = {"index"}
     assert looked(settings)[1] == Result(
         "elasticsearch permission",
         "wrong",
-        "this key lacks create_doc on logs-breachline.*",
+        "this key lacks index on breachline-incidents",
         "give it the role breachline_writer: `breachline es roles` prints it",
     )
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import msgspec
 import pytest
@@ -206,8 +207,8 @@ def _people_came(log):
     for kind in ("configuration", "export", "read", "hold", "release", "erasure", "key"):
         said = {"by": "alice", "why": "case 7", "incident": "inc-1", "n": 1, "more": {"a": [1]}}
         log.append(kind, f"{kind}-1", at_ms, "inc-1", said)
-    for kind in ("finding", "incident"):
-        log.append(kind, f"{kind}-1", at_ms, "inc-1", {"id": "x", "findings": ["fin-1"]})
+    log.append("finding", "finding-1", at_ms, "finding-1", {"message": "x", "n": 1.5})
+    log.append("incident", "inc-1@1", at_ms, "inc-1", {"id": "inc-1", "version": 1, "rules": []})
 
 
 def _with_lines(store):
@@ -227,7 +228,7 @@ def test_the_run_wrote_one_of_each(written):
     assert len(written.incidents) == 1
     assert {one["kind"] for one in written.actions} >= {"block_ip", "capture_evidence"}
     assert {one["state"] for one in written.receipts} == {"confirmed"}
-    assert {one.kind for one, _, _ in written.entries} == set(EntryKind.__args__)
+    assert {one.kind for one, _, _ in written.entries} == set(get_args(EntryKind))
 
 
 def test_findings(written):

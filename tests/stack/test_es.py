@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from urllib.parse import quote
 
 import msgspec
 import pytest
 
 from console.main import run
 from evidence.elastic import documents
+from evidence.elastic.bulk import Bulk
 from evidence.elastic.client import Options, connect
 from evidence.elastic.setup import set_up
 from evidence.elastic.templates import ECS, FAMILY, INDICES, OWN, STREAMS
@@ -20,7 +20,7 @@ from records.event import RawLine
 from tests._events import NOON_MS, action, finding, incident, receipt
 from tests.stack._elasticsearch import Elasticsearch
 
-RETENTION_S = 30 * 86_400
+EVERYWHERE = ",".join((*STREAMS, *INDICES))
 NOTE = "breachline/default/evidence\n12\nqqo=\n\n\N{EM DASH} breachline/default/evidence c2ln\n"
 LINE = RawLine("a1b2-64", "ab" * 32, b"GET /users/7 " + b"x" * 100_000, masked=True)
 
@@ -55,11 +55,21 @@ def written(elasticsearch_runs, tmp_path_factory):
         config.write_text(f'elasticsearch: {{hosts: ["{server.url}"], retention: 30d}}\n')
         args = ["--config", str(config), "--data-dir", str(folder / "var")]
         assert run(["es", "setup", *args]) == 0
-        for one in one_of_each():
-            place = f"{one.index}/_create/{quote(one.id, safe='')}?refresh=true"
-            status, answer = server.ask("POST", place, json.loads(one.source))
-            assert status == 201, answer
+        sent = asyncio.run(send(server))
+        assert (sent.stored, sent.refused, sent.trouble) == (len(one_of_each()), [], None)
+        assert server.ask("POST", f"{EVERYWHERE}/_refresh")[0] == 200
         yield server, args
+
+
+async def send(server):
+    async with connect(Options(hosts=(server.url,))) as client:
+        return await Bulk(client).send(one_of_each())
+
+
+def test_sent_twice_is_stored_once(written):
+    server, _ = written
+    sent = asyncio.run(send(server))
+    assert (sent.stored, sent.already) == (0, len(one_of_each()))
 
 
 def test_setup_again_changes_nothing(written, capsys):
@@ -89,7 +99,7 @@ def test_streams_are_streams_and_indices_are_not(written):
 
 def test_every_field_has_its_type_and_none_has_two(written):
     server, _ = written
-    _, answer = server.ask("GET", f"{','.join((*STREAMS, *INDICES))}/_field_caps?fields=*")
+    _, answer = server.ask("GET", f"{EVERYWHERE}/_field_caps?fields=*")
     assert len(answer["indices"]) == len(STREAMS) + len(INDICES)
     kinds = {path: set(types) for path, types in answer["fields"].items()}
     # What Elasticsearch says of a type is its family, also of those that this server lacks.
@@ -101,8 +111,7 @@ def test_every_field_has_its_type_and_none_has_two(written):
 
 def test_nothing_was_ignored_but_what_is_too_long_to_search(written):
     server, _ = written
-    places = ",".join((*STREAMS, *INDICES))
-    _, answer = server.ask("GET", f"{places}/_search?q=_exists_:_ignored&_source=false")
+    _, answer = server.ask("GET", f"{EVERYWHERE}/_search?q=_exists_:_ignored&_source=false")
     ignored = {path for hit in answer["hits"]["hits"] for path in hit["_ignored"]}
     assert ignored <= {"breachline.explain._keyed", "breachline.explain"}
 

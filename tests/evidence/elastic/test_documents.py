@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from evidence.custody import Read
 from evidence.elastic import documents
 from evidence.elastic.bulk import Document
 from evidence.entry import Entry, canonical, commit
@@ -305,7 +306,6 @@ KINDS = [
     ("receipt", "intrusion_detection", "info"),
     ("approval", "intrusion_detection", "info"),
     ("finding", "intrusion_detection", "info"),
-    ("incident", "intrusion_detection", "info"),
     ("configuration", "configuration", "info"),
     ("export", "database", "access"),
     ("read", "database", "access"),
@@ -326,6 +326,24 @@ def test_every_kind_of_entry(kind, category, type_):
         "sequence": 1,
     }
     assert source["breachline"]["incident"] == {"id": "inc-1"}
+
+
+def test_an_incident_is_found_by_its_id_in_the_ledger_too():
+    one = made("incident", INCIDENT, entry_id="inc-1@3")
+    *_, source = read(documents.entry(one))
+    assert source["event"]["id"] == "inc-1@3"
+    assert source["breachline"] == {
+        "incident": {"id": "inc-1", "version": 3},
+        "ledger": ledger(one, payload=INCIDENT),
+    }
+
+
+def test_an_export_names_its_file_and_what_is_empty_is_left_out():
+    said = Read(kind="export", by="alice", why="", at_ms=NOON_MS, what="evidence", sha256="ab")
+    *_, source = read(documents.entry(made("export", said)))
+    assert source["related"] == {"user": ["alice"], "hash": ["ab"]}
+    assert "reason" not in source["event"]
+    assert set(source["breachline"]) == {"ledger"}
 
 
 def test_an_erased_entry_holds_what_its_leaf_holds():

@@ -3,7 +3,7 @@ import fnmatch
 import pytest
 
 from evidence.elastic.roles import READER, ROLES, SETUP, WRITER
-from evidence.elastic.templates import INDICES, STREAMS
+from evidence.elastic.templates import HEADS, INCIDENTS, INDICES, STREAMS
 
 DELETES = {"all", "delete", "delete_index", "manage", "write", "maintenance"}
 """Named privileges that hold the right to remove documents or indices, or to change what stands."""
@@ -27,16 +27,15 @@ def test_nobody_may_delete(name, index):
     assert set(ROLES[name]["cluster"]).isdisjoint({"all", "manage", "manage_security"})
 
 
-@pytest.mark.parametrize("stream", STREAMS)
-def test_the_writer_adds_to_streams_and_changes_nothing_there(stream):
-    assert privileges(WRITER, stream) == {
+@pytest.mark.parametrize("place", [*STREAMS, HEADS])
+def test_the_writer_adds_and_changes_nothing(place):
+    assert privileges(WRITER, place) == {
         "auto_configure", "create_doc", "read", "view_index_metadata",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("index", INDICES)
-def test_the_writer_writes_incidents_again(index):
-    assert "index" in privileges(WRITER, index)
+def test_only_incidents_are_written_again():
+    assert "index" in privileges(WRITER, INCIDENTS)
 
 
 def test_setup_writes_no_document_and_the_reader_writes_nothing():

@@ -216,6 +216,7 @@ def test_privileges(server):
     assert calling(lacking_privileges, server, WRITER) == [
         "monitor on the cluster",
         "create_doc on logs-breachline.*",
+        "create_doc on breachline-heads",
     ]
     assert calling(lacking_privileges, server, SETUP) == ["monitor on the cluster"]
     server.without.add("_security")
