@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import pytest
 from elasticsearch import AuthorizationException, BadRequestError
@@ -19,7 +20,7 @@ NAMES = [
     ("index template", "breachline-incidents"),
     ("index template", "breachline-heads"),
 ]
-LIFECYCLES = {
+LIFECYCLES: dict[str, dict[str, Any]] = {
     FINDINGS: {"enabled": True, "data_retention": "30d"},
     EVIDENCE: {"enabled": True},
     ACTIONS: {"enabled": True, "data_retention": "30d"},
