@@ -34,6 +34,9 @@ async def keep_up(one: Beside, now_ms: Callable[[], int], ending: asyncio.Event)
     while not ending.is_set():
         try:
             wait_s = await one.step(now_ms())
+        except OSError as error:  # the store's, or the brokers', in words of ours
+            wait_s = FAULT_S
+            _log.warning("%s: %s", type(one).__name__, error)
         except Exception as error:  # noqa: BLE001  detection goes on without it
             wait_s = FAULT_S
             _say(one, error)

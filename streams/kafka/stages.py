@@ -5,15 +5,17 @@ In: what `Task` hands on. Out: messages and journal. They wire a stage to its ta
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import Random
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from incidents.settings import NeverBlock
 from records.incident import Action, Guard, Receipt
 from responders._base import Responder
 from streams.approvals import by_person
+from streams.beside import Beside, ended, keep_up
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake, Record, State
@@ -21,11 +23,13 @@ from streams.kafka.journal import cut
 from streams.kafka.tasks import Task
 from streams.kafka.wire import Output, encode
 from streams.lift import lift_harmful
-from streams.live import LOOKBACK_MS, PRUNE_S, RESPOND_S
+from streams.live import LOOKBACK_MS, PRUNE_S, RESPOND_S, STOP_S
 from streams.respond import Respond
 
 _log = logging.getLogger("breachline.kafka")
 _Known = dict[str, dict[str, bytes]]
+MakeBeside = Callable[[Decide, Callable[[], Awaitable[None]]], Sequence[Beside]]
+"""What goes on beside a decider, from it and what makes its store's content durable."""
 
 
 class _Keyed(Task):
@@ -105,12 +109,19 @@ class DecideTask(Task):
         make: Callable[[list[bytes]], Decide],
         responders: Callable[[Decide], Sequence[Responder]],
         never_block: Callable[[], Sequence[NeverBlock] | None],
+        beside: MakeBeside = lambda _decide, _durable: (),
         **more: object,
     ) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]
         self._make = make
         self._responders = responders
         self._never_block = never_block
+        self._make_beside = beside
+        self.beside: Sequence[Beside] = ()
+        self._begun, self._over = asyncio.Event(), asyncio.Event()
+        self._ending = asyncio.Event()
+        self._telling: list[asyncio.Task[None]] = []
+        self._failed = False
         self._respond: Respond | None = None
         self._listed: Sequence[NeverBlock] | None = None
         """The never-block list since it was last changed: it outlives a task that begins anew."""
@@ -130,6 +141,10 @@ class DecideTask(Task):
             durable=self.commit,
         )
         decide.orders.lift = self._respond.lift
+        self._failed = False
+        self.beside = self._make_beside(decide, self._durable(decide))
+        self._over = asyncio.Event()
+        self._begun.set()
         if self._listed is not None:
             decide.decider.relist(self._listed, self._clock.now_ms())
 
@@ -138,6 +153,7 @@ class DecideTask(Task):
         async with asyncio.TaskGroup() as both:
             both.create_task(super().run())
             both.create_task(self._perform())
+            both.create_task(self._tell())
 
     def work(self, records: Iterable[Record]) -> Iterator[None]:
         """Read records."""
@@ -146,7 +162,14 @@ class DecideTask(Task):
     async def commit(self) -> None:
         """As `Task.commit`, one at a time: the responding loop waits for its leases with it."""
         async with self._one:
-            await super().commit()
+            if self._failed:
+                # Nothing new would look like everything kept.
+                raise ConnectionError("an earlier commit failed: the task begins anew")
+            try:
+                await super().commit()
+            except BaseException:
+                self._failed = True
+                raise
 
     def gather(self) -> tuple[list[Output], list[bytes]]:
         """What is to be committed."""
@@ -179,6 +202,9 @@ class DecideTask(Task):
         """Give the store up."""
         if self._respond is not None:
             self._respond = None
+            self._begun.clear()
+            self._over.set()
+            self.beside = ()
             self.decide.close()
 
     async def _perform(self) -> None:
@@ -192,6 +218,36 @@ class DecideTask(Task):
                 _log.warning("responding: %s: %s", type(fault).__name__, fault)
                 wait_s = RESPOND_S
             await asyncio.sleep(RESPOND_S if wait_s is None else min(RESPOND_S, wait_s))
+
+    async def _tell(self) -> None:
+        """Drive what goes on beside, anew each time the task begins anew."""
+        while True:
+            await self._begun.wait()
+            beside, over = self.beside, self._over
+            async with asyncio.TaskGroup() as group:
+                self._telling = [
+                    group.create_task(keep_up(one, self._clock.now_ms, self._ending))
+                    for one in beside
+                ]
+                await over.wait()
+                for task in self._telling:
+                    task.cancel()
+
+    async def finish(self) -> None:
+        """Let what goes on beside have its last word, before this is cancelled."""
+        self._ending.set()
+        await ended(self._telling, STOP_S)
+
+    def _durable(self, decide: Decide) -> Callable[[], Awaitable[None]]:
+        async def durable() -> None:
+            if self._respond is None or self.decide is not decide:
+                raise ConnectionError("the task began anew")
+            try:
+                await self.commit()
+            except KafkaError as fault:
+                raise ConnectionError(f"committing: {type(fault).__name__}") from fault
+
+        return durable
 
     def _recheck(self, action: Action, now_ms: int) -> Guard:
         store, decider = self.decide.store, self.decide.decider

@@ -1,5 +1,7 @@
 """The three stages as tasks: what a journal gives back, and what is told of a base."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -10,7 +12,7 @@ from streams.kafka.decide import Decide
 from streams.kafka.stages import DecideTask, _Keyed
 from streams.settings import Settings
 from tests._events import NOON_MS, action
-from tests.streams.kafka._tasks import PLACE, Consumer, Kept
+from tests.streams.kafka._tasks import PATIENCE_S, PLACE, Consumer, Kept
 
 
 class Values(_Keyed):
@@ -75,3 +77,83 @@ def test_a_list_that_was_changed_outlives_a_task_that_begins_anew(tmp_path):
     task.restore([])
     assert answers() == dict.fromkeys(asked, "refuse")
     task.close()
+
+
+SETTINGS = Settings.model_validate({"kafka": {"brokers": ["127.0.0.1:9"], "partitions": 1}})
+
+
+class Telling:
+    """Says what it did; `durable` first, as what tells others does."""
+
+    def __init__(self, decide, durable):
+        self.decide, self.durable = decide, durable
+        self.told, self.lasts = asyncio.Event(), 0
+
+    async def step(self, _now_ms):
+        await self.durable()
+        self.told.set()
+
+    async def last(self, _now_ms):
+        self.lasts += 1
+
+
+def deciding(tmp_path, kept, made):
+    clock = HandClock(NOON_MS)
+
+    def beside(decide, durable):
+        made.put_nowait(one := Telling(decide, durable))
+        return [one]
+
+    return DecideTask(
+        PLACE, kept, Consumer(clock).seek, Consumer(clock).told, clock, 0.01,
+        make=lambda records: Decide(SETTINGS, tmp_path, 1, 0.0, records),
+        responders=lambda _decide: [],
+        never_block=lambda: None,
+        beside=beside,
+    )  # fmt: skip
+
+
+def test_what_goes_on_beside_begins_anew_with_the_task_and_has_a_last_word(tmp_path):
+    made = asyncio.Queue()
+    task = deciding(tmp_path, Kept(), made)
+
+    async def told():
+        one = await made.get()
+        await one.told.wait()
+        return one
+
+    async def run():
+        running = asyncio.ensure_future(task.run())
+        async with asyncio.timeout(PATIENCE_S):
+            first = await told()
+            task._fault = RuntimeError("synthetic")
+            second = await told()
+            await task.finish()
+            running.cancel()
+            await asyncio.wait([running])
+        assert (first.lasts, second.lasts) == (0, 1)
+        assert first.decide is not second.decide
+        with pytest.raises(ConnectionError, match="began anew"):
+            await first.durable()
+
+    asyncio.run(run())
+
+
+def test_after_a_commit_that_failed_nothing_counts_as_durable(tmp_path):
+    kept, made = Kept(), asyncio.Queue()
+    task = deciding(tmp_path, kept, made)
+
+    async def run():
+        task._journal = kept()
+        task.restore([])
+        with task.decide.store.transaction():
+            task.decide.store.log.append_intent(action())
+        kept.commit_faults = [ConnectionError("gone")]
+        with pytest.raises(ConnectionError, match="gone"):
+            await task.commit()
+        # There is nothing new, and what was is not kept.
+        with pytest.raises(ConnectionError, match="an earlier commit failed"):
+            await made.get_nowait().durable()
+        task.close()
+
+    asyncio.run(run())
