@@ -30,10 +30,14 @@ _MILLISECONDS = re.compile(r"\d{12,14}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 # The word rules of Unicode (UAX 29) as Elasticsearch's standard analyzer has them, for what we
-# write: a dot or an apostrophe between letters joins them, a dot or a comma between digits too.
-_WORD = re.compile(
-    r"(?:(?<=[^\W\d_])[.'\u2019:·](?=[^\W\d_])|(?<=\d)[.,;'\u2019](?=\d)|\w)+",
-)  # fmt: skip
+# write: a dot, colon or apostrophe between letters joins them, a dot or comma between digits too;
+# Chinese and Hiragana characters are words by themselves.
+_SINGLE_WORD = "\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KATAKANA = "\u30a0-\u30ff\u31f0-\u31ff\uff66-\uff9d"
+_OTHER = rf"(?:(?![{_SINGLE_WORD}{_KATAKANA}])[\w\u0300-\u036f])"
+_LETTER = rf"(?![{_SINGLE_WORD}{_KATAKANA}])[^\W\d_]"
+_JOINS = rf"(?<=[^\W\d_])[.'\u2018\u2019:\u00b7](?={_LETTER})|(?<=\d)[.,;'\u2018\u2019](?=\d)"
+_WORD = re.compile(rf"[{_SINGLE_WORD}]|[{_KATAKANA}]+|{_OTHER}(?:{_JOINS}|{_OTHER})*")
 _LONGEST_WORD = 255
 
 

@@ -2,6 +2,8 @@
 
 from hypothesis import strategies as st
 
+from records.ids import iso
+
 IDS = ["u-1", "u-2", "U-1", "u-17", "ü-1", "a b", "x*y", "a_b", "a%b", "a!b", "c\\d", '"q"', "日本"]
 PATHS = ["/users/u-1", "/users/u-2/orders?page=1", "/", "/a?b?c", "/users/u-1?", "/a%2Fb_c"]
 ADDRESSES = [
@@ -122,4 +124,82 @@ def changes():
             "late": st.booleans(),
             "time_ms": st.sampled_from(TIMES_MS),
         }
+    )
+
+
+MESSAGES = [
+    "203.0.113.7 claimed 12 user ids in 40 s over 1 session (limit 10 in 5 min)",
+    "u-17 read /users/u-18/profile: don't panic, e-mail a.b@example.test",
+    "U-17's 3,000 rows; snake_case 1.2.3 x.1 a:b 3a é-Ü",
+    "",
+]
+WORDS = ["u", "17", "U-17", "203.0.113.7", "user ids in", "limit 10", "snake_case", "3,000", "a.b",
+         "x.1", "don't panic", "nothing", "rows 3,000", "1.2.3", "É", "example"]  # fmt: skip
+LONG = "x" * 1024
+EXPLAIN = [{"limit": 5}, {"limit": 5.5, "why": {"deep": ["a", True]}}, {"limit": "5"}, {}]
+
+
+def text(name):
+    value = st.sampled_from(WORDS).map(quoted) | st.sampled_from(["*", "sna*", "20?.*", "U*", "?"])
+    return value.map(lambda v: f"{name}:{v}")
+
+
+def decimals(name):
+    pool = st.sampled_from(["0.9", "0.97", "1", "-0.5", "1e3"])
+    return (pool | ranges(pool.map(quoted)) | st.just("*")).map(lambda v: f"{name}:{v}")
+
+
+def flattened(name):
+    value = st.sampled_from(["5", "5.5", "true", "a", "*"])
+    key = st.sampled_from(["", ".limit", ".why.deep", ".why", ".none"])
+    return st.tuples(key, value).map(lambda t: f"{name}{t[0]}:{t[1]}")
+
+
+DOCUMENT_QUERIES = trees(
+    keyword("rule.id", ["canary", "bulk_read"])
+    | keyword("related.user", IDS)
+    | exact([LONG, LONG + "x"]).map("related.user:{}".format)
+    | keyword("breachline.actors", ["ip:203.0.113.7", "principal:u-1"])
+    | number("event.severity", [21, 47, 73, 99])
+    | boolean("breachline.evidence.masked")
+    | date("@timestamp")
+    | date("event.start")
+    | ip("related.ip")
+    | text("message")
+    | decimals("breachline.confidence")
+    | flattened("breachline.explain")
+    | exact([*IDS, *ADDRESSES, *WORDS])
+)
+
+
+def documents():
+    """Random documents with a few fields of `fields.DOCUMENTS`, each perhaps missing or a list."""
+
+    def some(pool):
+        one = st.sampled_from(pool)
+        return one | st.lists(one, max_size=3) | st.none()
+
+    return st.fixed_dictionaries(
+        {"@timestamp": st.sampled_from(TIMES_MS).map(iso)},
+        optional={
+            "event": st.fixed_dictionaries(
+                {"severity": some([21, 47, 73, 99]), "start": some([iso(t) for t in TIMES_MS])}
+            ),
+            "rule": st.fixed_dictionaries({"id": some(["canary", "bulk_read", ""])}),
+            "related": st.fixed_dictionaries(
+                {}, optional={"user": some([*IDS, LONG, LONG + "x"]), "ip": some(ADDRESSES)}
+            ),
+            "message": st.sampled_from(MESSAGES),
+            "breachline": st.fixed_dictionaries(
+                {},
+                optional={
+                    "actors": some(["ip:203.0.113.7", "principal:u-1"]),
+                    "confidence": some([0.9, 0.97, 1, -0.5]),
+                    "evidence": st.lists(
+                        st.fixed_dictionaries({"masked": st.booleans() | st.none()}), max_size=2
+                    ),
+                    "explain": st.sampled_from(EXPLAIN),
+                },
+            ),
+        },
     )
