@@ -6,12 +6,10 @@ What stands in it after a commit is a function of the journal alone.
 """
 
 import logging
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import orjson
@@ -28,6 +26,7 @@ from streams.kafka.align import Aligner, Origin
 from streams.kafka.intake import Record
 from streams.kafka.journal import RECORD_BYTES, cut
 from streams.kafka.orders import ORIGIN, Orders
+from streams.kafka.scratch import Scratch
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output, Slice, decode_slices, encode
 from streams.live import Outbox
@@ -56,9 +55,9 @@ class Decide:
         if settings.kafka is None:
             raise ValueError("a decide task needs `kafka:` in the configuration")
         self.topics = Topics(settings.kafka.prefix)
-        self._folder = folder / uuid4().hex
+        self._folder = Scratch(folder)
         records = list(records)
-        self.store = rebuilt(self._folder, records)
+        self.store = rebuilt(self._folder.path / "store", records)
         self.store.note_statements()
         self.decider = Decider(
             settings,
@@ -213,7 +212,7 @@ class Decide:
     def close(self) -> None:
         """Give the file up: what counts is in the journal."""
         self.store.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
 
 def statements(found: Iterable[Statement]) -> Iterator[bytes]:
