@@ -21,11 +21,11 @@ FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 pyt
 	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
 	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
 
-.PHONY: help setup dev run check test bench bench-kafka chaos lock up down clean
+.PHONY: help setup dev run check test bench bench-kafka bench-evidence chaos lock up down clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
-	    | while IFS=$$'\t' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: $(SETUP) ## build .venv from requirements.lock (needs Python 3.11 and nothing else)
 
@@ -85,6 +85,9 @@ $(BENCH)/.done: benchmarks/requirements-bench.lock
 
 bench-kafka: $(DEV) $(BENCH)/.done ## a worker on a real Kafka beside bare Faust, Quix Streams and Bytewax
 	@$(PY) -m benchmarks.kafka
+
+bench-evidence: $(DEV) ## the log, its check, a real Elasticsearch and look-backs beside bare figures
+	@$(PY) -m benchmarks.evidence
 
 chaos: $(DEV) ## kill, freeze and cut off workers and brokers; writes docs/reliability.md (an hour)
 	@$(PY) -m benchmarks.chaos

@@ -1,0 +1,1 @@
+"""The parts of `make bench-evidence`, each beside the least that could do its work."""

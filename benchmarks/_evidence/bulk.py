@@ -1,0 +1,106 @@
+"""Documents a second into a real Elasticsearch, beside a bare loop that posts the same lines."""
+
+import asyncio
+import http.client
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks._evidence.batches import ENTRIES, as_documents, batches, write
+from benchmarks._evidence.beside import beside, goal, say
+from evidence.elastic.bulk import Bulk, Document
+from evidence.elastic.client import Options, connect
+from evidence.elastic.setup import set_up
+from evidence.store import EmbeddedStore
+from tests.stack._elasticsearch import HOST, Elasticsearch
+
+BARE_DOCUMENTS = 1_000
+"""A request of the bare loop: on this node neither fewer nor more were faster."""
+RETENTION_S = 30 * 86_400
+_FAILED = re.compile(rb'"errors":\s*true')
+
+
+def bulk(entries: int, rounds: int, home: Path) -> None:
+    """`Bulk.send` beside raw `_bulk` requests, in turns on one node with the templates."""
+    with Elasticsearch(home / "elasticsearch") as node:
+        asyncio.run(_templates(node.url))
+        # Ids of their own for each round, and no more than that: what stands there is not stored.
+        made = {
+            (name, number): _documents(home / f"{name}{number}", entries, f"{name}{number}")
+            for name in ("ours", "bare")
+            for number in range(-1, rounds)
+        }
+        documents = made["ours", 0]
+        size = sum(len(document.lines()) for document in documents) / len(documents)
+        say(
+            f"documents/s: {len(documents):,} of {size:.0f} bytes a round, "
+            "findings and entries of evidence, each round under new ids"
+        )
+        # The first requests make the streams, and meet a cold server.
+        _ours(node.url, made["ours", -1])
+        _bare(node.port, made["bare", -1])
+        figures = beside(
+            rounds,
+            {
+                "Bulk.send": lambda number: _ours(node.url, made["ours", number]),
+                f"bare requests of {BARE_DOCUMENTS:,}": lambda number: _bare(
+                    node.port, made["bare", number]
+                ),
+            },
+        )
+        ours, bare = figures.seen
+        goal("documents/s / bare requests", figures.ratio(ours, bare), 0.6)
+
+
+async def _templates(url: str) -> None:
+    async with connect(Options(hosts=(url,))) as client:
+        await set_up(client, RETENTION_S)
+
+
+def _documents(folder: Path, entries: int, space: str) -> list[Document]:
+    with EmbeddedStore.open(folder, durable=False) as store:
+        for batch in batches(entries // ENTRIES, space):
+            write(store, batch)
+        return as_documents(store)
+
+
+def _ours(url: str, documents: Sequence[Document]) -> float:
+    return asyncio.run(_send(url, documents))
+
+
+async def _send(url: str, documents: Sequence[Document]) -> float:
+    async with connect(Options(hosts=(url,))) as client:
+        bulk = Bulk(client)
+        started = time.perf_counter()
+        sent = await bulk.send(documents)
+        seconds = time.perf_counter() - started
+    if sent.stored != len(documents):
+        raise RuntimeError(
+            f"sending to {url}: {sent.stored} of {len(documents)} were stored, {sent.already} "
+            f"stood there, {len(sent.refused)} were refused: {sent.refused[:1]} {sent.trouble}"
+        )
+    return len(documents) / seconds
+
+
+def _bare(port: int, documents: Sequence[Document]) -> float:
+    lines = [document.lines() for document in documents]
+    bodies = [
+        b"".join(lines[start : start + BARE_DOCUMENTS])
+        for start in range(0, len(lines), BARE_DOCUMENTS)
+    ]
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    try:
+        connection.connect()
+        started = time.perf_counter()
+        for body in bodies:
+            connection.request(
+                "POST", "/_bulk", body, headers={"Content-Type": "application/x-ndjson"}
+            )
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status != 200 or _FAILED.search(answer[:200]):
+                raise RuntimeError(f"posting to port {port}: {response.status} {answer[:500]!r}")
+        return len(documents) / (time.perf_counter() - started)
+    finally:
+        connection.close()
