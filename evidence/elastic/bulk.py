@@ -168,9 +168,8 @@ class Bulk:
         kind = None if failed is None else failed.kind
         if kind is None:
             # One that was not full says nothing about a fuller one.
-            if len(batch) >= self._documents:
+            if len(batch) >= self._documents or len(body) * 2 > self._bytes:
                 self._documents = _grown(self._documents, self._growth, self._most_documents)
-            elif len(body) * 2 > self._bytes:
                 self._bytes = _grown(self._bytes, self._growth, self._most_bytes)
         elif kind == "document":
             self._documents = max(len(batch) // 2, 1)
