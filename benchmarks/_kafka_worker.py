@@ -18,6 +18,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from evidence.keys import load_digest_key
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, ensure
 from tests.stack._process import Process
@@ -130,8 +132,9 @@ class Worker:
 
     def __init__(self, deployment: Deployment, home: Path, processes: int) -> None:
         data = home / "data"
-        # A worker does not make the key by itself: all of a deployment must share it.
+        # A worker does not make keys by itself: all of a deployment must share them.
         load_digest_key(data, create=True)
+        load_signer(data, Ledger().origin, create=True)
         config = home / "breachline.yaml"
         kafka = deployment.settings
         config.write_bytes(

@@ -1,7 +1,7 @@
 """Makes what the parts need to know each other, before any of them starts: the `init` service.
 
 Passwords come in as variables of this one container; files go out, each to the volume of the part
-that may read it: passwords, certificates, and the digest key that all workers share. What is there
+that may read it: passwords, certificates, and the keys that all workers share. What is there
 stays, so that a second `make up` changes nothing. No password may stand in a message or in the
 words of a command, which everybody on the host can list.
 """
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evidence.keys import load_digest_key
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 
 PASSWORDS = ("ELASTIC_PASSWORD", "KIBANA_PASSWORD", "KIBANA_ENCRYPTION_KEY", "KAFKA_PASSWORD")
 VALID_DAYS = "3650"
@@ -28,6 +30,7 @@ def prepare(root: Path, env: Mapping[str, str]) -> None:
     """
     passwords = {name: _password(name, env) for name in PASSWORDS}
     load_digest_key(root, create=True)
+    load_signer(root, Ledger().origin, create=True)
 
     kafka_key, kafka_certificate = _certificate(root / "kafka", "kafka")
     write(root / "kafka/server.pem", kafka_key + kafka_certificate)

@@ -40,7 +40,9 @@ from streams.kafka.tasks import Task
 from streams.kafka.topics import Topics, ensure
 from streams.kafka.transport import POLL_RECORDS, PollSchema, Transport
 from streams.metrics import Meters
+from streams.outward import Outward, opened
 from streams.reread import NeverBlockFile
+from streams.sealing import signer_of
 from streams.settings import Settings, load
 from streams.stopping import when_told
 from streams.tables import read_tables
@@ -68,9 +70,11 @@ class Worker:
         self._clock = clock
         self._tables: Tables = read_tables(settings.intake)
         self._digest = CredentialDigest(load_digest_key(settings.data_dir, create=False))
+        self._signer = signer_of(settings, create=False)
         self._never_block = NeverBlockFile(config, environ)
         self._running: dict[TP, asyncio.Future[None]] = {}
         self._gateway: Responder | None = None
+        self._outward: Outward | None = None
         self._open = AsyncExitStack()
         self._meters = Meters()
         self._meter = Meter(self._meters, self.topics, self.tasks, self._lag, clock)
@@ -178,9 +182,14 @@ class Worker:
         self.raw = counts[self.topics.raw]
         opening = gateway_of(self._settings, self._environ)
         self._gateway = await self._open.enter_async_context(opening)
+        outside = opened(self._settings, self._environ, self._clock)
+        self._outward = await self._open.enter_async_context(outside)
 
     async def end(self) -> None:
         """Let everything go; what is not committed is done again by the next owner."""
+        for task in self.tasks.values():
+            if isinstance(task, DecideTask):
+                await task.finish()
         for tp in list(self.tasks):
             await self._give_up(tp)
         await self._open.aclose()
@@ -214,11 +223,20 @@ class Worker:
                 ),
             )
         folder = settings.data_dir / "worker"
+
+        def decide(records: list[bytes]) -> Decide:
+            made = Decide(settings, folder, self.raw, clock.monotonic_s(), records)
+            # Ed25519 signs the same in the same way, so any owner's heads are the same.
+            made.store.ledger.sign_with(settings.ledger.origin, [self._signer])
+            return made
+
         return DecideTask(
             *common,
-            make=lambda records: Decide(settings, folder, self.raw, clock.monotonic_s(), records),
+            make=decide,
             responders=self._responders,
             never_block=self._never_block,
+            outward=self._outward,
+            dead=self.topics.deadletter,
         )
 
     def _responders(self, decide: Decide) -> list[Responder]:
@@ -267,7 +285,7 @@ def make(config: Path | None, environ: Mapping[str, str], data_dir: Path | None 
     """The worker of a configuration, found as every command finds it.
 
     Raises:
-        ConfigError, ValueError, OSError: what is wrong with it, or with the digest key.
+        ConfigError, ValueError, OSError: what is wrong with it, or with the keys.
     """
     loaded = load(config, environ, Path.cwd())
     settings = loaded.settings

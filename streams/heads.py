@@ -158,7 +158,7 @@ def told(store: EmbeddedStore) -> dict[str, Told]:
 
 def document(head: Head, at_ms: int) -> dict[str, object]:
     """A head as others are told of it; the note alone is what proves something."""
-    return {"origin": _origin(head.note), "size": head.size, "note": head.note, "at": iso(at_ms)}
+    return {"origin": origin_of(head), "size": head.size, "note": head.note, "at": iso(at_ms)}
 
 
 def agree(head: Head, size: int, note: str, where: str) -> bool:
@@ -179,8 +179,9 @@ def agree(head: Head, size: int, note: str, where: str) -> bool:
     )
 
 
-def _origin(note: str) -> str:
-    return note.partition("\n")[0]
+def origin_of(head: Head) -> str:
+    """The name of the log that a head is of."""
+    return head.note.partition("\n")[0]
 
 
 def _text(note: str) -> str:
@@ -202,7 +203,7 @@ class HeadFile:
     def _append(self, head: Head, at_ms: int) -> None:
         try:
             tail = _tail(self._path)
-            if any(agree(head, *one, str(self._path)) for one in _ours(tail, _origin(head.note))):
+            if any(agree(head, *one, str(self._path)) for one in _ours(tail, origin_of(head))):
                 return
             line = msgspec.json.encode(document(head, at_ms)) + b"\n"
             # What a crash broke off stays a line of its own.

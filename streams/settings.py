@@ -187,8 +187,6 @@ def _idle(settings: Settings, document: Document) -> Iterator[str]:
         for number, source in enumerate(settings.intake.ownership)
         if source.file is None
     ]
-    if settings.elasticsearch is not None:
-        found.append((("elasticsearch",), "nothing is indexed there"))
     for place, text in found:
         yield document.problem(place, f"no effect in this version; {text}")[1]
 

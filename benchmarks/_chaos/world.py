@@ -5,6 +5,7 @@ backlog blocks nobody) see the same in every run.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ import msgspec
 from benchmarks._chaos.outcome import Outcome, outcome
 from console.simulate.attacks import SCRIPTS
 from evidence.keys import load_digest_key
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from evidence.store import EmbeddedStore
 from streams.clock import SystemClock
 from streams.settings import Settings, load
@@ -50,7 +53,7 @@ class World:
         self.parts = [folder / f"gateway-{number}.log" for number in range(SOURCES)]
         self._cut()
         load_digest_key(folder / "key", create=True)
-        self.key = (folder / "key" / "keys" / "digest.key").read_bytes()
+        load_signer(folder / "key", Ledger().origin, create=True)
 
     def _cut(self) -> None:
         files = [path.open("wb") for path in self.parts]
@@ -62,8 +65,7 @@ class World:
 
     def settings(self, home: Path, **more: object) -> Path:
         """A configuration with its own data directory and the one key; the file."""
-        load_digest_key(home / "data", create=True)
-        (home / "data" / "keys" / "digest.key").write_bytes(self.key)
+        shutil.copytree(self.folder / "key" / "keys", home / "data" / "keys", dirs_exist_ok=True)
         given = msgspec.yaml.decode((self.folder / "log" / "breachline.yaml").read_bytes())
         given["respond"]["min_history"] = "1s"
         given["respond"] |= more.pop("respond", {})

@@ -31,6 +31,7 @@ from streams.lines import Frame
 from streams.live import Busy, Live, Outbox, lock
 from streams.live_meter import LiveMeter
 from streams.metrics import Meters
+from streams.outward import opened
 from streams.pipeline import Pipeline
 from streams.reread import NeverBlockFile
 from streams.sealing import open_signed
@@ -185,7 +186,10 @@ async def _live(
         if meter is not None:
             meter.receipt(receipt)
 
-    async with gateway_of(settings, os.environ) as gateway:
+    async with (
+        gateway_of(settings, os.environ) as gateway,
+        opened(settings, os.environ, clock) as outward,
+    ):
         responders: list[Responder] = [CaptureEvidence(StoreCapture(store, clock.now_ms))]
         if gateway is not None:
             responders.append(gateway)
@@ -199,6 +203,7 @@ async def _live(
             watch=watch,
             on_receipt=received,
             caught_up=caught_up,
+            beside=outward.beside(store),
             never_block=never_block,
             event_time=example,
         )

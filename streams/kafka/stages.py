@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import Random
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -24,12 +25,14 @@ from streams.kafka.tasks import Task
 from streams.kafka.wire import Output, encode
 from streams.lift import lift_harmful
 from streams.live import LOOKBACK_MS, PRUNE_S, RESPOND_S, STOP_S
+from streams.outward import Outward
 from streams.respond import Respond
+
+if TYPE_CHECKING:
+    from evidence.elastic.bulk import Document
 
 _log = logging.getLogger("breachline.kafka")
 _Known = dict[str, dict[str, bytes]]
-MakeBeside = Callable[[Decide, Callable[[], Awaitable[None]]], Sequence[Beside]]
-"""What goes on beside a decider, from it and what makes its store's content durable."""
 
 
 class _Keyed(Task):
@@ -109,14 +112,17 @@ class DecideTask(Task):
         make: Callable[[list[bytes]], Decide],
         responders: Callable[[Decide], Sequence[Responder]],
         never_block: Callable[[], Sequence[NeverBlock] | None],
-        beside: MakeBeside = lambda _decide, _durable: (),
+        outward: Outward | None = None,
+        dead: str = "",
         **more: object,
     ) -> None:
         super().__init__(*args, **more)  # type: ignore[arg-type]
         self._make = make
         self._responders = responders
         self._never_block = never_block
-        self._make_beside = beside
+        self._outward = outward
+        self._dead_topic = dead
+        self._dead: list[Output] = []
         self.beside: Sequence[Beside] = ()
         self._begun, self._over = asyncio.Event(), asyncio.Event()
         self._ending = asyncio.Event()
@@ -142,7 +148,11 @@ class DecideTask(Task):
         )
         decide.orders.lift = self._respond.lift
         self._failed = False
-        self.beside = self._make_beside(decide, self._durable(decide))
+        self._dead.clear()
+        if self._outward is not None:
+            self.beside = self._outward.beside(
+                decide.store, durable=self._durable(decide), on_refused=self._refused
+            )
         self._over = asyncio.Event()
         self._begun.set()
         if self._listed is not None:
@@ -182,7 +192,10 @@ class DecideTask(Task):
             self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
             with decide.store.transaction():
                 decide.store.prune(self._clock.now_ms(), LOOKBACK_MS)
-        return decide.collect()
+        outputs, state = decide.collect()
+        outputs += self._dead
+        self._dead.clear()
+        return outputs, state
 
     def base(self) -> list[bytes]:
         """The whole store."""
@@ -232,6 +245,12 @@ class DecideTask(Task):
                 await over.wait()
                 for task in self._telling:
                     task.cancel()
+
+    def _refused(self, document: "Document", reason: str) -> None:
+        """Elasticsearch never takes it: it goes where lines go that nobody understands."""
+        about = (("index", document.index), ("id", document.id), ("trouble", reason))
+        headers = tuple((name, text.encode("utf-8", "replace")) for name, text in about)
+        self._dead.append(Output(self._dead_topic, document.source, b"document", 0, headers))
 
     async def finish(self) -> None:
         """Let what goes on beside have its last word, before this is cancelled."""

@@ -35,7 +35,12 @@ def test_init_gives_each_part_its_own_secrets(prepared):
     }
     keys = {path for path, data in content(prepared).items() if b"PRIVATE KEY" in data}
     assert keys == {"kafka/server.key", "kafka/server.pem", "elasticsearch/server.key"}
-    for path in {"keys/digest.key", *keys, *(p for held in holders.values() for p in held)}:
+    for path in {
+        "keys/digest.key",
+        "keys/ledger.key",
+        *keys,
+        *(p for held in holders.values() for p in held),
+    }:
         assert stat.S_IMODE((prepared / path).stat().st_mode) & 0o077 == 0, path
 
 

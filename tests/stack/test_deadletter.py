@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from tests import _attack
 from tests.stack._process import Process
 
@@ -34,6 +36,7 @@ class Deployment:
         keys.mkdir(parents=True, mode=0o700)
         (keys / "digest.key").write_bytes(b"k" * 32)
         (keys / "digest.key").chmod(0o600)
+        load_signer(folder / "var", Ledger().origin, create=True)
         self.process = None
 
     def start(self, **fields):

@@ -14,6 +14,8 @@ from urllib.request import urlopen
 import pytest
 
 from evidence.keys import load_digest_key
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from records.ids import iso
 from streams.clock import SystemClock
 from tests import _attack
@@ -151,6 +153,7 @@ def worker(kafka, tmp_path):
             respond={"mode": "enforce", "gateway": {"url": gateway.url, "token_env": "TOKEN"}},
         )  # fmt: skip
         load_digest_key(path.parent / "var", create=True)
+        load_signer(path.parent / "var", Ledger().origin, create=True)
         process = Process(
             [PROGRAM, "worker", "--config", path], tmp_path / "worker.log", cwd=tmp_path,
             env={**os.environ, "TOKEN": TOKEN},

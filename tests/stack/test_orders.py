@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from streams.clock import SystemClock
 from tests import _attack
 from tests._gateway import TOKEN, Gateway
@@ -36,6 +38,7 @@ class Deployment:
         key = data / "keys" / "digest.key"
         key.write_bytes(b"k" * 32)
         key.chmod(0o600)
+        load_signer(data, Ledger().origin, create=True)
         respond = {
             "mode": mode,
             "gateway": {"url": self.gateway.url, "token_env": "GATEWAY_TOKEN"},

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from tests import _attack
 from tests.stack._process import Process
 
@@ -43,6 +45,7 @@ class Machine:
         key = self.data / "keys" / "digest.key"
         key.write_bytes(b"k" * 32)
         key.chmod(0o600)
+        load_signer(self.data, Ledger().origin, create=True)
         self.config = folder / "breachline.yaml"
         text = _attack.CONFIG + f"data_dir: {json.dumps(str(self.data))}\n"
         self.config.write_text(text + f"kafka: {json.dumps(kafka)}\n" if kafka else text)

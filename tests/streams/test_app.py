@@ -8,6 +8,8 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
+from evidence.settings import Ledger
+from evidence.signing import load_signer
 from streams import app as module
 from streams.app import Worker, make
 from streams.clock import HandClock
@@ -26,6 +28,7 @@ def config(tmp_path):
     keys.mkdir(mode=0o700, parents=True)
     (keys / "digest.key").touch(mode=0o600)
     (keys / "digest.key").write_bytes(b"k" * 32)
+    load_signer(tmp_path / "var", Ledger().origin, create=True)
     path = tmp_path / "breachline.yaml"
     path.write_text(
         f"data_dir: {json.dumps(str(tmp_path / 'var'))}\n"

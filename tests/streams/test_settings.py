@@ -71,7 +71,6 @@ def test_the_contracts_example_loads_as_it_is_written(tmp_path):
         "intake.jwt.jwks",
         "intake.ownership[1]",
         "intake.ownership[2]",
-        "elasticsearch",
     ]
     assert all("no effect in this version" in warning for warning in warnings)
     intake, respond = settings.intake, settings.respond

@@ -5,11 +5,13 @@ import asyncio
 import msgspec
 import pytest
 
+from evidence.elastic.bulk import Document
 from incidents.settings import NeverBlock
 from streams.approvals import BY_HAND
 from streams.clock import HandClock
 from streams.kafka.decide import Decide
 from streams.kafka.stages import DecideTask, _Keyed
+from streams.kafka.wire import Output
 from streams.settings import Settings
 from tests._events import NOON_MS, action
 from tests.streams.kafka._tasks import PATIENCE_S, PLACE, Consumer, Kept
@@ -85,8 +87,8 @@ SETTINGS = Settings.model_validate({"kafka": {"brokers": ["127.0.0.1:9"], "parti
 class Telling:
     """Says what it did; `durable` first, as what tells others does."""
 
-    def __init__(self, decide, durable):
-        self.decide, self.durable = decide, durable
+    def __init__(self, store, durable, on_refused):
+        self.store, self.durable, self.on_refused = store, durable, on_refused
         self.told, self.lasts = asyncio.Event(), 0
 
     async def step(self, _now_ms):
@@ -97,19 +99,28 @@ class Telling:
         self.lasts += 1
 
 
+class Outside:
+    """Makes a Telling for each store that it is given."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def beside(self, store, *, durable, on_refused):
+        one = Telling(store, durable, on_refused)
+        self.made.put_nowait(one)
+        return [one]
+
+
 def deciding(tmp_path, kept, made):
     clock = HandClock(NOON_MS)
-
-    def beside(decide, durable):
-        made.put_nowait(one := Telling(decide, durable))
-        return [one]
 
     return DecideTask(
         PLACE, kept, Consumer(clock).seek, Consumer(clock).told, clock, 0.01,
         make=lambda records: Decide(SETTINGS, tmp_path, 1, 0.0, records),
         responders=lambda _decide: [],
         never_block=lambda: None,
-        beside=beside,
+        outward=Outside(made),
+        dead="dead",
     )  # fmt: skip
 
 
@@ -132,7 +143,7 @@ def test_what_goes_on_beside_begins_anew_with_the_task_and_has_a_last_word(tmp_p
             running.cancel()
             await asyncio.wait([running])
         assert (first.lasts, second.lasts) == (0, 1)
-        assert first.decide is not second.decide
+        assert first.store is not second.store
         with pytest.raises(ConnectionError, match="began anew"):
             await first.durable()
 
@@ -154,6 +165,29 @@ def test_after_a_commit_that_failed_nothing_counts_as_durable(tmp_path):
         # There is nothing new, and what was is not kept.
         with pytest.raises(ConnectionError, match="an earlier commit failed"):
             await made.get_nowait().durable()
+        task.close()
+
+    asyncio.run(run())
+
+
+def test_a_document_that_was_refused_for_good_goes_to_the_dead_letters_once(tmp_path):
+    kept, made = Kept(), asyncio.Queue()
+    task = deciding(tmp_path, kept, made)
+
+    async def run():
+        task._journal = kept()
+        task.restore([])
+        with task.decide.store.transaction():
+            task.decide.store.save_state([("undeliverable", "i/act-1", b"x")])
+        made.get_nowait().on_refused(Document("i", "act-1", b"{}"), "of another type")
+        outputs, _ = task.gather()
+        assert outputs == [
+            Output(
+                "dead", b"{}", b"document", 0,
+                (("index", b"i"), ("id", b"act-1"), ("trouble", b"of another type")),
+            )
+        ]  # fmt: skip
+        assert task.gather()[0] == []
         task.close()
 
     asyncio.run(run())
