@@ -5,7 +5,6 @@ word passes no guard but two: the never-block list, and our own proxies and addr
 """
 
 import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -142,14 +141,6 @@ def intent(
         guard=Guard("pass", f"{who} decided"),
         decided_ms=now_ms,
     )
-
-
-def user_name() -> str:
-    """Who is at the keyboard, as the system knows them: what the environment says is anybody's."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
 
 
 async def approve(

@@ -1,17 +1,19 @@
-"""Containment by hand where Kafka is configured: orders to the decider, and what came of them.
+"""Containment and custody where Kafka is configured: orders to the decider, and what came of them.
 
-In: settings, an address or an action, who and why. Out: the action and the receipt that decided.
+In: settings, an address, an action or an incident, who and why. Out: the receipt that decided.
 Only the decider writes its store: nothing is done, kept or lifted from here.
 """
 
 import asyncio
 import os
+from typing import Literal
 from uuid import uuid4
 
 from console import containment
 from console.case import answering
 from console.fault import Negative, Refused, Unreachable
 from console.options import refusing
+from evidence.custody import Read
 from records.durations import parse_duration_s
 from records.incident import Action, Receipt
 from streams.approvals import awaited
@@ -109,6 +111,44 @@ def unblock(
         id=_name(), kind="unblock", action=action, target=ip, by=by, why=reason, at_ms=now_ms
     )
     return _give(settings, order, f"unblocking {ip}", patience_s)
+
+
+def keep(
+    settings: Settings,
+    clock: Clock,
+    kind: Literal["hold", "release"],
+    incident: str,
+    why: str,
+    by: str,
+    patience_s: float,
+    *,
+    only: str = "",
+) -> str:
+    """Have an incident's evidence kept until a release, or released; the hold's id.
+
+    Raises:
+        Negative, Unreachable: as `_give`.
+    """
+    order = Order(
+        id=_name(), kind=kind, action=None, target=incident, by=by, why=why,
+        at_ms=clock.now_ms(), only=only,
+    )  # fmt: skip
+    doing = f"{'holding' if kind == 'hold' else 'releasing'} {incident}"
+    return _give(settings, order, doing, patience_s).detail
+
+
+def tell(settings: Settings, read: Read) -> None:
+    """Have it entered that evidence was shown or handed out, without waiting until it is.
+
+    Raises:
+        OSError: the brokers do not answer, or refuse us.
+    """
+    assert settings.kafka is not None  # noqa: S101  that is why the order is sent
+    order = Order(
+        id=_name(), kind=read.kind, action=None, target=read.incident, by=read.by, why=read.why,
+        at_ms=read.at_ms, read=read,
+    )  # fmt: skip
+    asyncio.run(dispatch.tell(settings.kafka, os.environ, order))
 
 
 def _name() -> str:

@@ -3,12 +3,14 @@
 In: the store that answers. Out: the bundle on stdout or in a file of the owner's alone.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 import click
 import msgspec
 
 from console.case import answering, desk_of, incident_of
+from console.custody import told, why
 from console.fault import Refused
 from console.options import common, from_dir, offline, refusing, settings_of
 from evidence.stix_terms import TLP
@@ -42,6 +44,7 @@ Examples:
 @click.option("--producer", default="", metavar="NAME", help="The organization that gives it out.")
 @from_dir
 @offline
+@why
 @common
 def stix(
     incident: str,
@@ -51,6 +54,7 @@ def stix(
     producer: str,
     from_dir: Path | None,
     offline: bool,
+    why: str,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
@@ -79,6 +83,10 @@ def stix(
             tlp=tlp,
             victims=desk_of(store, settings).impact(one.id).users if with_victims else None,
         )
+    told(
+        settings, from_dir, "evidence stix", why, offline=offline, incident=one.id,
+        sha256=sha256(text.encode()).hexdigest(),
+    )  # fmt: skip
     if output is None:
         click.echo(text, nl=False)
         return

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from evidence.checkpoint import parse
 from evidence.signing import Signer, load_signer
 from evidence.store import EmbeddedStore
 from streams.settings import Settings
@@ -52,9 +53,29 @@ def open_scan(settings: Settings, out: Path) -> Iterator[EmbeddedStore]:
 
 
 @contextmanager
-def _signing(settings: Settings) -> Iterator[Signer]:
+def open_result(settings: Settings, folder: Path) -> Iterator[EmbeddedStore]:
+    """The store of a finished scan, to enter who read it; signed as its log was.
+
+    Raises:
+        OSError, ValueError: the store cannot be used, or was signed with another key than ours.
+    """
+    with (
+        _signing(settings, create=False) as signer,
+        EmbeddedStore.open(folder, durable=False) as store,
+    ):
+        head = store.ledger.head()
+        checkpoint, signatures = parse(head.note) if head else (None, [])
+        # Entries that no head is over, or only one by a key of another log, prove nothing.
+        if checkpoint is None or signer.key_id not in {one.key_id for one in signatures}:
+            raise ValueError(f"{folder} was not signed with the key of this data directory")
+        store.ledger.sign_with(checkpoint.origin, [signer])
+        yield store
+
+
+@contextmanager
+def _signing(settings: Settings, *, create: bool = True) -> Iterator[Signer]:
     """The signer; until this ends nobody rotates it."""
-    signer_of(settings, create=True)
+    signer_of(settings, create=create)
     folder = settings.data_dir / "keys"
     handle = os.open(folder, os.O_RDONLY)
     try:

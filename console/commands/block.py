@@ -7,6 +7,7 @@ import click
 
 from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of, timeout
+from console.person import user_name
 from records.ids import iso
 from records.incident import Action, Receipt
 from streams.clock import SystemClock
@@ -61,7 +62,7 @@ def command(
     if ip is None and for_ is not None:
         raise click.UsageError("--for goes with an address: what waits has its own end.")
     settings = settings_of(config, data_dir)
-    who = by or containment.user_name()
+    who = by or user_name()
     if settings.kafka is not None:
         _order(settings, ip, for_, approve, reject, who, reason, timeout, as_json=as_json)
     elif ip is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from console.case import answering, desk_of, incident_of
+from console.custody import COMMANDS, sha256_of, told, why
 from console.fault import Negative, Refused
 from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
 from console.report import many, path_text
@@ -34,12 +35,14 @@ def command() -> None:
 @click.argument("incident")
 @from_dir
 @offline
+@why
 @as_json
 @common
 def list_(
     incident: str,
     from_dir: Path | None,
     offline: bool,
+    why: str,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -47,8 +50,13 @@ def list_(
     """List the log lines behind INCIDENT: event, place, and SHA-256 of the line as logged."""
     settings = settings_of(config, data_dir)
     with answering(settings, from_dir, offline=offline) as store:
-        events = evidence_events(store, incident_of(store, incident))
+        one = incident_of(store, incident)
+        events = evidence_events(store, one)
         documents = _lines(store, events)
+    told(
+        settings, from_dir, "evidence list", why,
+        offline=offline, incident=one.id, count=len(documents),
+    )  # fmt: skip
     if as_json:
         print_ndjson(documents)
         return
@@ -67,12 +75,14 @@ def list_(
 @click.argument("event")
 @from_dir
 @offline
+@why
 @as_json
 @common
 def show(
     event: str,
     from_dir: Path | None,
     offline: bool,
+    why: str,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
@@ -86,11 +96,12 @@ def show(
                 f"no line is kept for event {event!r}: `breachline evidence list` has them"
             )
         document = _document(line, _names(store))
-        if as_json:
-            print_ndjson([document])
-        else:
-            for name, value in document.items():
-                click.echo(f"{name:<8} {plain(str(value))}")
+    told(settings, from_dir, "evidence show", why, offline=offline, events=[event], count=1)
+    if as_json:
+        print_ndjson([document])
+    else:
+        for name, value in document.items():
+            click.echo(f"{name:<8} {plain(str(value))}")
 
 
 @command.command(epilog="Example: breachline evidence export inc-4f1c -o case.zip")
@@ -98,12 +109,14 @@ def show(
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @from_dir
 @offline
+@why
 @common
 def export(
     incident: str,
     output: Path,
     from_dir: Path | None,
     offline: bool,
+    why: str,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
@@ -126,6 +139,11 @@ def export(
             objects=map(object_document, impact.objects),
             events=events,
         )
+    with refusing():
+        told(
+            settings, from_dir, "evidence export", why, offline=offline, incident=one.id,
+            count=len(events), sha256=sha256_of(output),
+        )  # fmt: skip
     click.echo(f"{output}: {len(manifest['files'])} files, {len(events):,} lines of evidence.")
     click.echo(f"Check it anywhere: breachline evidence verify {output}")
 
@@ -142,6 +160,8 @@ def verify(bundle_file: Path) -> None:
 
 
 command.add_command(stix)
+for _one in COMMANDS:
+    command.add_command(_one)
 
 
 def _names(store: EmbeddedStore) -> dict[str, str]:

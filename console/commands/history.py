@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from console.case import folder_of, opened
+from console.custody import told, why
 from console.options import (
     as_json,
     common,
@@ -42,6 +43,7 @@ Examples:
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many events (default: all).")
 @click.option("--sql", help="A whole query over the view `events`, instead of the options above.")
 @from_dir
+@why
 @as_json
 @common
 def command(
@@ -56,12 +58,19 @@ def command(
     limit: int | None,
     sql: str | None,
     from_dir: Path | None,
+    why: str,
     as_json: bool,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Search the kept access events, by time; all that match are printed."""
     settings = settings_of(config, data_dir)
+    asked = {
+        "ip": ip, "principal": principal, "session": session, "user": user, "route": route,
+        "since": since, "until": until, "where": where, "limit": limit, "sql": sql,
+    }  # fmt: skip
+    question = {name: value for name, value in asked.items() if value is not None}
+    told(settings, from_dir, "history", why, question=question)
     with (
         opened(settings, from_dir) as store,
         refusing(),

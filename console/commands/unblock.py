@@ -7,6 +7,7 @@ import click
 
 from console import containment
 from console.options import as_json, common, print_ndjson, refusing, settings_of, timeout
+from console.person import user_name
 from streams.clock import SystemClock
 from streams.plain import plain
 from streams.sealing import open_signed
@@ -54,5 +55,5 @@ def _ordered(settings: Settings, address: str, reason: str, timeout: str) -> str
     # Here, not above: who has no Kafka does not wait for its client.
     from console import orders  # noqa: PLC0415
 
-    who, patience_s = containment.user_name(), orders.patience_of(timeout)
+    who, patience_s = user_name(), orders.patience_of(timeout)
     return orders.unblock(settings, SystemClock(), address, reason, who, patience_s).detail

@@ -40,12 +40,13 @@ class Answers:
         """The deciding receipt of each action that the order is about, once there is one."""
         self._begun = order.kind in {"block", "unblock"}
         """Whether what an action's receipts say can be about this order."""
-        self._refused: Receipt | None = None
+        self._said: Receipt | None = None
+        """The answer to the order itself."""
 
     def note(self, receipt: Receipt) -> None:
         """One receipt of the deployment, about whatever it is."""
         if receipt.action == self._order.id:
-            self._refused = receipt
+            self._said = receipt
         elif self._order.kind == "unblock" and _is_wish(receipt):
             if receipt.detail.endswith(wish(self._order)):
                 self._last[receipt.action] = None
@@ -60,8 +61,8 @@ class Answers:
     @property
     def verdict(self) -> Verdict | None:
         """None as long as an answer is missing."""
-        if self._refused is not None:
-            return Verdict("refused", self._refused)
+        if self._said is not None:
+            return Verdict("done" if self._said.state == "confirmed" else "refused", self._said)
         receipts = [receipt for receipt in self._last.values() if receipt is not None]
         if not receipts or len(receipts) < len(self._last):
             return None
@@ -121,6 +122,19 @@ async def give(
             return None
     finally:
         await consumer.stop()
+
+
+async def tell(kafka: Kafka, environ: Mapping[str, str], order: Order) -> None:
+    """Send an order that nobody waits for: the brokers have it, and the decider will enter it.
+
+    Raises:
+        As `give`.
+    """
+    from streams.kafka.topics import Topics  # noqa: PLC0415
+
+    topics = Topics(kafka.prefix)
+    await require(kafka, environ, [], [topics.exposures])
+    await _send(kafka, environ, topics.exposures, order)
 
 
 async def _send(kafka: Kafka, environ: Mapping[str, str], topic: str, order: Order) -> None:

@@ -1,7 +1,8 @@
-"""A person's orders to the decider: block, approve, reject, unblock, from any machine.
+"""A person's orders to the decider: of containment and of custody, from any machine.
 
 In: orders that came in frames of `exposures`, the decider's store. Out: intents, receipts and rows,
-which `streams.respond` performs like any other; what cannot be done is answered, and logged.
+which `streams.respond` performs like any other, and entries of the log; what cannot be done is
+answered, and logged.
 It MUST NOT raise for what a person ordered: the frame would be read again for ever.
 """
 
@@ -11,10 +12,14 @@ from typing import Final, Literal
 
 import msgspec
 
+from evidence import custody
+from evidence.custody import Read
 from evidence.store import EmbeddedStore
 from records.incident import Action, Receipt
+from records.kinds import ReceiptState
 from responders.block_ip import canonical
 from streams.approvals import BY_HAND, PERSON, decide
+from streams.capture import evidence_events
 
 ORIGIN: Final = "person"
 """Of frames that hold orders: nobody waits for the next one."""
@@ -29,15 +34,19 @@ class Order(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What a person wants done, as it travels."""
 
     id: str
-    kind: Literal["block", "approve", "reject", "unblock"]
+    kind: Literal["block", "approve", "reject", "unblock", "hold", "release", "read", "export"]
     action: Action | None
     """The intent to keep: of a block, and of an unblock where nothing of ours stands."""
     target: str
-    """The address; to approve or reject, the action's id."""
+    """The address; to approve or reject, the action's id; of custody, the incident's."""
     by: str
     why: str
     at_ms: int
     """By the clock of the machine where it was given."""
+    read: Read | None = None
+    """What was shown or handed out, of a read and an export."""
+    only: str = ""
+    """The hold that is to end, where several stand."""
 
 
 class Orders:
@@ -48,29 +57,34 @@ class Orders:
         self._store = store
 
     def enter(self, orders: Iterable[Order], now_ms: int) -> list[Receipt]:
-        """Have these stand in the store; a receipt for each that cannot, by the order's id."""
-        refused = []
+        """Have these stand in the store; answers by the order's id.
+
+        A receipt `failed` for each that cannot, and `confirmed` for those that no other receipt
+        is about.
+        """
+        answers = []
         for order in orders:
             doing = f"{order.kind} {order.target}, ordered by {order.by}"
             try:
-                self._enter(order, now_ms)
+                said = self._enter(order, now_ms)
             except (LookupError, ValueError) as error:
                 _log.warning("%s: refused: %s", doing, error.args[0])
-                refused.append(
-                    Receipt(
-                        action=order.id,
-                        state="failed",
-                        at_ms=now_ms,
-                        point=PERSON,
-                        detail=str(error.args[0]),
-                    )
-                )
+                answers.append(_answer(order, "failed", str(error.args[0]), now_ms))
             else:
                 _log.info("%s: %s", doing, order.why)
-        return refused
+                if said:
+                    answers.append(_answer(order, "confirmed", said, now_ms))
+        return answers
 
-    def _enter(self, order: Order, now_ms: int) -> None:
+    def _enter(self, order: Order, now_ms: int) -> str:
+        """Do it; what to answer, "" where another receipt does."""
         match order.kind:
+            case "hold" | "release":
+                return self._keep_or_end(order)
+            case "read" | "export":
+                if order.read is None:
+                    raise ValueError(f"{order.kind} {order.target}: the order says nothing")
+                custody.note(self._store, order.read)
             case "block":
                 action = _intent(order)
                 with self._store.transaction():
@@ -80,6 +94,24 @@ class Orders:
                 decide(self._store, order.target, now_ms, yes=yes, by=order.by, why=order.why)
             case "unblock":
                 self._unblock(order, now_ms)
+        return ""
+
+    def _keep_or_end(self, order: Order) -> str:
+        store = self._store
+        incident = store.incident(order.target)
+        if incident is None:
+            raise LookupError(f"{order.kind} {order.target}: there is no such incident")
+        with store.transaction():
+            if order.kind == "hold":
+                events = evidence_events(store, incident)
+                made = custody.hold(
+                    store, incident, events, by=order.by, why=order.why, at_ms=order.at_ms
+                )
+            else:
+                made = custody.release(
+                    store, incident, by=order.by, why=order.why, at_ms=order.at_ms, only=order.only
+                )
+        return made.id
 
     def _unblock(self, order: Order, now_ms: int) -> None:
         action, why = _intent(order), wish(order)
@@ -107,6 +139,10 @@ class Orders:
         self._store.log.append_intent(action)
         self._store.outbox_add(action.id, now_ms)
         return True
+
+
+def _answer(order: Order, state: ReceiptState, detail: str, now_ms: int) -> Receipt:
+    return Receipt(action=order.id, state=state, at_ms=now_ms, point=PERSON, detail=detail)
 
 
 def wish(order: Order) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shutil
 from typing import NamedTuple
 
 import pytest
@@ -45,16 +46,20 @@ def scanned(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
-def result(scanned):
-    """The scan's result folder, for --from; nobody writes to it."""
-    return scanned / "out"
+@pytest.fixture
+def result(scanned, tmp_path, tmp_path_factory):
+    """The scan's result in a folder of the test's own, for --from, with its key at hand.
+
+    Who reads it is entered in its log.
+    """
+    shutil.copytree(scanned / "var" / "keys", tmp_path / "var" / "keys")
+    return shutil.copytree(scanned / "out", tmp_path_factory.mktemp("result") / "out")
 
 
 @pytest.fixture(scope="session")
-def case(result):
+def case(scanned):
     """The id of the one incident."""
-    (file,) = (result / "affected").glob("*.txt")
+    (file,) = (scanned / "out" / "affected").glob("*.txt")
     return file.stem
 
 

@@ -180,16 +180,6 @@ def test_a_block_without_a_receipt_stands_as_the_guards_had_it(store, verdict, e
     assert (row.state, row.reason) == ("failed", "no answer")
 
 
-def test_a_user_whom_the_system_does_not_know_has_a_number(monkeypatch):
-    def nobody(uid):
-        raise KeyError(uid)
-
-    monkeypatch.setenv("USER", "somebody-else")
-    assert containment.user_name() != "somebody-else"
-    monkeypatch.setattr("pwd.getpwuid", nobody)
-    assert containment.user_name().startswith("uid ")
-
-
 def test_only_what_waits(store, settings, gateway):
     block(store, settings, "203.0.113.9")
     asks = Guard("approve", "confidence 0.71 below 0.90")

@@ -6,7 +6,7 @@ import pytest
 from evidence.checkpoint import parse
 from evidence.signing import known_keys, load_signer, rotate
 from evidence.store import EmbeddedStore
-from streams.sealing import open_scan, open_signed, signer_of
+from streams.sealing import open_result, open_scan, open_signed, signer_of
 from streams.settings import Settings
 from tests._events import action
 
@@ -116,3 +116,30 @@ def test_without_the_key_nothing_is_written_in_its_log(settings):
 def test_whoever_needs_a_key_that_others_made_is_told_how_to_get_it(settings):
     with pytest.raises(FileNotFoundError, match=r"copy it from .* or make the first with"):
         signer_of(settings, create=False)
+
+
+def test_a_finished_scan_is_signed_on_by_who_has_its_key(settings, tmp_path):
+    out = tmp_path / "out"
+    with open_scan(settings, out) as store:
+        store.log.append_intent(action("act-1"))
+        (first,) = heads(store)
+    with open_result(settings, out) as store:
+        store.log.append_intent(action("act-2"))
+        assert heads(store) == [first, (first[0], 2, first[2])]
+    assert sorted(path.name for path in out.iterdir()) == ["breachline.db"]
+
+
+def test_a_finished_scan_is_not_written_without_its_key(settings, tmp_path):
+    out = tmp_path / "out"
+    with open_scan(settings, out) as store:
+        store.log.append_intent(action("act-1"))
+    other = Settings(data_dir=tmp_path / "other")
+    with pytest.raises(FileNotFoundError), open_result(other, out):
+        pytest.fail("there is no key")
+    with open_signed(other):
+        pass
+    with (
+        pytest.raises(ValueError, match="not signed with the key of this"),
+        open_result(other, out),
+    ):
+        pytest.fail("it is another")

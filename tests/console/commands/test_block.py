@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from console import containment
+from console.person import user_name
 from evidence.store import EmbeddedStore
 from records.ids import iso
 from records.incident import Guard
@@ -116,7 +116,7 @@ def test_a_yes_blocks_and_says_who(cli, gateway, asked, tmp_path):
 
 def test_a_no_needs_no_gateway(cli, asked, tmp_path):
     said = cli("block", "--reject", "act-1", "--json")
-    who = containment.user_name()
+    who = user_name()
     assert json.loads(said.out) == {
         "ip": "203.0.113.7",
         "state": "expired",
@@ -188,7 +188,7 @@ def test_a_deployment_is_given_the_order(cli, decider):
     ((given, patience_s),) = decider.given
     action = given.action
     assert (given.kind, given.target, given.by, given.why, patience_s) == (
-        "block", "203.0.113.7", containment.user_name(), "case 17", 30.0
+        "block", "203.0.113.7", user_name(), "case 17", 30.0
     )  # fmt: skip
     assert (action.until_ms - action.decided_ms, action.mode, action.reason) == (
         900_000, "enforce", "case 17"

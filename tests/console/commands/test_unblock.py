@@ -3,7 +3,7 @@ import json
 import msgspec
 import pytest
 
-from console.containment import user_name
+from console.person import user_name
 from tests.console._deployment import CONFIG
 
 

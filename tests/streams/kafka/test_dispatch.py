@@ -41,6 +41,7 @@ YES, NO = said("wanted", point="person"), said("expired", point="person")
 DONE, FAILED, DRIFTED = said("confirmed"), said("failed"), said("drifted")
 STOPPED, OVER = said("wanted", detail="refused"), said("expired")
 OWN = said("failed", "ord-1", point="person", detail="there is no such action")
+HELD = said("confirmed", "ord-1", point="person", detail="hld-1")
 OTHERS = [said("confirmed", "act-7"), said("failed", "ord-7", point="person")]
 ASIDE = wished("act-7", replace(order("unblock"), id="ord-7"))
 OVER_AT = lifted("act-1")
@@ -84,6 +85,9 @@ CASES = [
         ("refused", lifted("act-1", read_back="")),
     ),
     ("an unblock that is not taken", "unblock", [OWN], ("refused", OWN)),
+    ("held", "hold", [*OTHERS, HELD], ("done", HELD)),
+    ("not held", "hold", [OWN], ("refused", OWN)),
+    ("nobody answered to a hold", "hold", OTHERS, None),
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import logging
 import msgspec
 import pytest
 
+from evidence.custody import Read, holds, reads
 from records.incident import Action, Guard, Receipt
 from streams.approvals import BY_HAND, by_person
 from streams.clock import HandClock
@@ -14,6 +15,7 @@ from streams.kafka.intake import Record
 from streams.kafka.orders import ORIGIN, Order, wish
 from streams.kafka.wire import Slices, encode
 from streams.settings import Settings
+from tests._events import incident
 from tests._gateway import Gateway
 from tests._respond import HOUR_MS, IP, NOW_MS, block, live
 
@@ -308,3 +310,54 @@ def test_what_nobody_may_block_is_asked_again_right_before(deployed, gateway, ta
         last = list(deployed.decide.store.log.receipts(action))[-1]
         assert (last.state, last.detail.endswith(f"but it is refused: {why}")) == ("wanted", True)
     assert (gateway.blocked, gateway.calls) == ([], {})
+
+
+HOLD, RELEASE = order("hold", "inc-1"), order("release", "inc-1", name="ord-2")
+READ = Read(by="ada", why="case 17", at_ms=NOW_MS, what="evidence list", incident="inc-1", count=2)
+
+
+def test_an_incident_is_held_and_released_and_both_are_answered(deployed):
+    store = deployed.decide.store
+    with store.transaction():
+        store.put_incidents([incident()])
+    deployed.say(HOLD)
+    deployed.read()
+    deployed.commit()
+    (held,) = holds(store)
+    assert (held.incident, held.by, held.why, held.at_ms) == ("inc-1", "ada", "case 17", NOW_MS)
+    deployed.say(RELEASE)
+    deployed.read()
+    deployed.commit()
+    deployed.die()
+    assert holds(deployed.decide.store) == []
+    assert [(one.action, one.state, one.point, one.detail) for one in deployed.told] == [
+        ("ord-1", "confirmed", "person", held.id), ("ord-2", "confirmed", "person", held.id),
+    ]  # fmt: skip
+
+
+def test_a_read_is_entered_and_not_answered(deployed):
+    deployed.say(msgspec.structs.replace(order("read", "inc-1"), read=READ))
+    deployed.read()
+    deployed.commit()
+    assert (reads(deployed.decide.store), deployed.told) == ([READ], [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (order("hold", "inc-9"), "hold inc-9: there is no such incident"),
+        (RELEASE, "releasing inc-1: no hold stands on it"),
+        (order("export", "inc-1"), "export inc-1: the order says nothing"),
+    ],
+)
+def test_custody_that_cannot_be_is_answered(deployed, asked, says):
+    store = deployed.decide.store
+    with store.transaction():
+        store.put_incidents([incident()])
+    deployed.say(asked)
+    deployed.read()
+    deployed.commit()
+    (told,) = deployed.told
+    assert (told.action, told.state) == (asked.id, "failed")
+    assert told.detail.startswith(says)
+    assert list(store.log.entries()) == []
