@@ -131,12 +131,12 @@ def read_api_key(path: Path) -> str:
     what = f"reading elasticsearch.api_key_file {path}"
     try:
         with path.open("rb") as file:
-            key = file.read(_LONGEST_KEY).strip()
+            key = file.read(_LONGEST_KEY + 1).strip()
     except OSError as fault:
         raise ValueError(f"{what}: {fault.strerror}") from None
     if not key:
         raise ValueError(f"{what}: it is empty: put the `encoded` value of an API key there")
-    if _A_KEY.fullmatch(key) is None:
+    if len(key) > _LONGEST_KEY or _A_KEY.fullmatch(key) is None:
         raise ValueError(f"{what}: it must hold the `encoded` value of one API key and no more")
     return base64.b64encode(key).decode() if b":" in key else key.decode()
 

@@ -6,7 +6,6 @@ reason is cut where it begins to quote.
 """
 
 import re
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
@@ -219,8 +218,9 @@ def _unreachable(error: Exception) -> Trouble:
 
 def _tls(error: Exception) -> Trouble:
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why, do = cause.verify_message, "set elasticsearch.ca_file to its authority"
+        # aiohttp's own error is of this class too, and has no such message.
+        if why := getattr(cause, "verify_message", "").rstrip("."):
+            do = "set elasticsearch.ca_file to its authority"
             if "mismatch" in why:
                 do = "write a host in elasticsearch.hosts that it was made for"
             elif "expired" in why:

@@ -5,6 +5,7 @@ It answers as the bulk API is published: one item a document, in order, whole fa
 
 import gzip
 import json
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -63,16 +64,19 @@ class Node:
     """Documents of each bulk request, as the headers and the body say."""
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     product: str = "Elasticsearch"
+    tls: ssl.SSLContext | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def url(self):
         """What clients take as a host, inside of `with`."""
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self):
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._http.daemon_threads = True
+        if self.tls is not None:
+            self._http.socket = self.tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,))
         self._thread.start()
         return self
