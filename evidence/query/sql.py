@@ -54,6 +54,9 @@ MACROS = (
 hexadecimal digits, IPv4 as it is mapped into IPv6, and '' for what is no address."""
 
 
+_FIRST_V4 = values.address_number(values.address("0.0.0.0"))  # noqa: S104  not to listen at
+
+
 def condition(node: Node) -> Condition:
     """The condition of a query over `fields.EVENTS`."""
     match node:
@@ -79,6 +82,8 @@ def _leaf(leaf: Leaf) -> Condition:
     field: Field = leaf.field
     if not field.column:
         raise ValueError(f"{field.name} is no field of the history")
+    if field.many and isinstance(leaf, Is):
+        return f"list_contains({field.column}, ?)", [leaf.value]
     if field.many:
         sql, bound = _test(leaf, "x")
         return f"(len(list_filter({field.column}, lambda x: {sql})) > 0)", bound
@@ -149,6 +154,8 @@ def _network(network: str, column: str) -> Condition:
     if "." in start and octets:
         text = ".".join(octets) + ("." if len(octets) < 4 else "")
         return f"(starts_with({column}, ?) AND {sql})", [text, *bound]
+    if ":" in start and ":" in end and not first <= _FIRST_V4 <= last:
+        return f"(contains({column}, ?) AND {sql})", [":", *bound]
     return sql, bound
 
 

@@ -52,8 +52,12 @@ SAID = [
     ("a missing value is no value", "http.response.status_code:0", "false", []),
     ("nothing is in no network", "source.ip:[192.0.2.9 TO 192.0.2.1]", "false", []),
     (
-        "a list has one that fits", "breachline.targets:u-1",
-        "(len(list_filter(targets, lambda x: (x = ?))) > 0)", ["u-1"],
+        "a list holds a value", "breachline.targets:u-1",
+        "list_contains(targets, ?)", ["u-1"],
+    ),
+    (
+        "a list has one that fits", "breachline.targets:u-*",
+        "(len(list_filter(targets, lambda x: (starts_with(x, ?) AND x <> ''))) > 0)", ["u-"],
     ),
     (
         "a time is milliseconds", "@timestamp:>=now-1s",
