@@ -137,6 +137,19 @@ def keep(
     return _give(settings, order, doing, patience_s).detail
 
 
+def rebuild(settings: Settings, clock: Clock, by: str, patience_s: float) -> str:
+    """Have everything indexed into Elasticsearch again; how much that is, in words.
+
+    Raises:
+        Negative, Unreachable: as `_give`.
+    """
+    order = Order(
+        id=_name(), kind="rebuild", action=None, target="elasticsearch", by=by,
+        why="indexing everything again", at_ms=clock.now_ms(),
+    )  # fmt: skip
+    return _give(settings, order, "indexing everything again", patience_s).detail
+
+
 def tell(settings: Settings, read: Read) -> None:
     """Have it entered that evidence was shown or handed out, without waiting until it is.
 

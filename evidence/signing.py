@@ -141,7 +141,7 @@ def _refuse_another(
         raise FileNotFoundError(
             errno.ENOENT,
             f"{doing}: copy it from where the log was signed so far, or make the first with "
-            "`breachline run`",
+            "`breachline run` or `breachline evidence key create`",
         )
 
 

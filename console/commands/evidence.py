@@ -8,6 +8,7 @@ import click
 from console.case import answering, desk_of, incident_of
 from console.custody import COMMANDS, sha256_of, told, why
 from console.fault import Negative, Refused
+from console.ledger import heads, key, rebuild
 from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
 from console.report import many, path_text
 from console.stix_export import stix
@@ -160,6 +161,8 @@ def verify(bundle_file: Path) -> None:
 
 
 command.add_command(stix)
+for _one in (heads, key, rebuild):
+    command.add_command(_one)
 for _one in COMMANDS:
     command.add_command(_one)
 

@@ -1,6 +1,7 @@
 """`breachline run`: the live embedded service."""
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from streams.exposition import Exposition, listening
 from streams.lines import Frame
 from streams.live import Busy, Live, Outbox, lock
 from streams.live_meter import LiveMeter
+from streams.lookback import LookBack
 from streams.metrics import Meters
 from streams.outward import opened
 from streams.pipeline import Pipeline
@@ -131,7 +133,7 @@ def _serve(
             store,
             digest,
             history=history,
-            performer=Outbox(store),
+            performer=Outbox(store, settings.capture),
             event_time=example,
             resumable=True,
         )
@@ -168,6 +170,8 @@ async def _live(
     never_block: NeverBlockFile,
 ) -> int:
     clock = SystemClock()
+    # What its client says of nodes is said by the projection, in words of ours.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     meter = None
     if exposition is not None:
         meter = LiveMeter(meters := Meters(), pipeline, clock)
@@ -190,7 +194,10 @@ async def _live(
         gateway_of(settings, os.environ) as gateway,
         opened(settings, os.environ, clock) as outward,
     ):
-        responders: list[Responder] = [CaptureEvidence(StoreCapture(store, clock.now_ms))]
+        capture = StoreCapture(
+            store, clock.now_ms, settings.capture, looks_back=history is not None
+        )
+        responders: list[Responder] = [CaptureEvidence(capture)]
         if gateway is not None:
             responders.append(gateway)
         live = Live(
@@ -203,7 +210,10 @@ async def _live(
             watch=watch,
             on_receipt=received,
             caught_up=caught_up,
-            beside=outward.beside(store),
+            beside=[
+                LookBack(store, settings.data_dir, settings.intake, settings.capture),
+                *outward.beside(store),
+            ],
             never_block=never_block,
             event_time=example,
         )

@@ -32,7 +32,8 @@ def command(processes: int, config: Path | None, data_dir: Path | None) -> int:
     """Take a share of the deployment's work: read, detect, decide, respond on Kafka.
 
     Any number of workers share the partitions; one that stops or dies is taken over by the others,
-    who go on at exactly its next line. All need the same keys/digest.key in their data directory.
+    who go on at exactly its next line. All need the same keys/digest.key and keys/ledger.key in
+    their data directory.
     """
     # Here, not above: Faust takes a second to import, and no other command needs it.
     from streams.app import make, serve  # noqa: PLC0415
@@ -41,7 +42,14 @@ def command(processes: int, config: Path | None, data_dir: Path | None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
-    for chatty in ("aiokafka", "faust", "mode", "httpx", "streams"):  # the last is Faust's for us
+    for chatty in (
+        "aiokafka",
+        "elastic_transport",
+        "faust",
+        "mode",
+        "httpx",
+        "streams",
+    ):  # the last is Faust's for us
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with refusing():
         worker = make(config, os.environ, data_dir)

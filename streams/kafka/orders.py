@@ -34,7 +34,9 @@ class Order(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What a person wants done, as it travels."""
 
     id: str
-    kind: Literal["block", "approve", "reject", "unblock", "hold", "release", "read", "export"]
+    kind: Literal[
+        "block", "approve", "reject", "unblock", "hold", "release", "read", "export", "rebuild"
+    ]
     action: Action | None
     """The intent to keep: of a block, and of an unblock where nothing of ours stands."""
     target: str
@@ -94,6 +96,11 @@ class Orders:
                 decide(self._store, order.target, now_ms, yes=yes, by=order.by, why=order.why)
             case "unblock":
                 self._unblock(order, now_ms)
+            case "rebuild":
+                # Here, not above: nobody without Elasticsearch waits for its client to load.
+                from streams.projection import begin_again  # noqa: PLC0415
+
+                return f"{begin_again(self._store):,} entries"
         return ""
 
     def _keep_or_end(self, order: Order) -> str:

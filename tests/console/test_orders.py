@@ -67,3 +67,9 @@ def test_patience(text, seconds):
 def test_no_patience(text):
     with pytest.raises(Refused):
         orders.patience_of(text)
+
+
+def test_indexing_again_is_ordered_of_whoever_decides(decider):
+    said = orders.rebuild(SETTINGS, HandClock(NOON_MS), "ada", 7.0)
+    ((order, patience_s),) = decider.given
+    assert (said, order.kind, order.by, patience_s) == ("blocked it", "rebuild", "ada", 7.0)

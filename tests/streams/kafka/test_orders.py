@@ -14,6 +14,7 @@ from streams.kafka.decide import Decide
 from streams.kafka.intake import Record
 from streams.kafka.orders import ORIGIN, Order, wish
 from streams.kafka.wire import Slices, encode
+from streams.projection import Stand, stand
 from streams.settings import Settings
 from tests._events import incident
 from tests._gateway import Gateway
@@ -361,3 +362,17 @@ def test_custody_that_cannot_be_is_answered(deployed, asked, says):
     assert (told.action, told.state) == (asked.id, "failed")
     assert told.detail.startswith(says)
     assert list(store.log.entries()) == []
+
+
+def test_indexing_again_is_answered_with_how_much_and_survives_a_new_owner(deployed):
+    deployed.say(BLOCK)
+    deployed.read()
+    store = deployed.decide.store
+    store.save_state([("elastic", "stand", encode({"seq": 1, "attempts": 2, "kind": "login"}))])
+    deployed.say(order("rebuild", "elasticsearch", name="ord-7"))
+    deployed.read()
+    deployed.commit()
+    deployed.die()
+    assert stand(deployed.decide.store) == Stand()
+    (answer,) = [one for one in deployed.told if one.action == "ord-7"]
+    assert (answer.state, answer.detail) == ("confirmed", "1 entries")
