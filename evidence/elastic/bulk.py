@@ -7,7 +7,7 @@ aside for what is not its own fault: what may pass goes back to the caller with 
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -17,8 +17,8 @@ from evidence.elastic.trouble import ERRORS, Cause, Trouble, refused, said, trou
 
 FIRST_DOCUMENTS: Final = 500
 MOST_DOCUMENTS: Final = 5_000
-MOST_BYTES: Final = 8 * 2**20
-"""Before compression. Elasticsearch holds a request in memory, and gains nothing from more."""
+MOST_BYTES: Final = 2**20
+"""Before compression. More brought no more documents a second, and would hold up the loop."""
 MOST_WAIT_S: Final = 60.0
 _SMALL_BYTES = 4096
 _QUICK, _CAREFUL = 2.0, 1.125
@@ -148,20 +148,30 @@ class Bulk:
             # In a thread: it lets go of the interpreter while it compresses.
             body = await asyncio.to_thread(zlib.compress, body, 1, _GZIP)
             headers = _HEADERS | {"content-encoding": "gzip"}
+        response = await self._post(body, headers)
+        if isinstance(response, Trouble) and response.kind == "broken":
+            # Who finds a request too large may close the connection while it is being sent, and
+            # the answer is lost; asked before the sending, it answers.
+            response = await self._post(body, headers | {"expect": "100-continue"})
+        if isinstance(response, Trouble):
+            return response
         try:
-            response = await self._client.perform_request(
-                "POST", "/_bulk", params=_ASKED, headers=headers, body=body, endpoint_id="bulk"
-            )
-        except ERRORS as error:
-            return said(error)
-        try:
-            answer = msgspec.convert(response.body, _Answer)
+            answer = msgspec.convert(response, _Answer)
             items = [item for one in answer.items for item in one.values()]
         except msgspec.ValidationError:
             return trouble("answer", "the answer to a bulk request has another form: who answers?")
         if len(items) != count:
             return trouble("answer", f"{count} documents were sent, {len(items)} answered for")
         return items
+
+    async def _post(self, body: bytes, headers: Mapping[str, str]) -> object:
+        try:
+            response = await self._client.perform_request(
+                "POST", "/_bulk", params=_ASKED, headers=headers, body=body, endpoint_id="bulk"
+            )
+        except ERRORS as error:
+            return said(error)
+        return response.body
 
     def _adapt(self, failed: Trouble | None, batch: Sequence[Document], body: bytes) -> None:
         """More in the next request when one went well, half of this one when it was too much."""

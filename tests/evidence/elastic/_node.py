@@ -55,6 +55,8 @@ class Node:
     """`turns` are taken one a request; after them all goes well."""
 
     most_bytes: int = 10**9
+    hasty: bool = False
+    """Whether it closes on a request that is too large, without reading it, unless asked first."""
     turns: deque[Any] = field(default_factory=deque)
     documents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -91,7 +93,7 @@ class Node:
         """As new, on the same port."""
         for kept in (self.turns, self.documents, self.versions, self.writes, self.counts):
             kept.clear()
-        self.most_bytes = 10**9
+        self.most_bytes, self.hasty = 10**9, False
 
     def bulk(self, body):
         """The answer to a bulk request, and what breaks it."""
@@ -140,9 +142,23 @@ def _handler(node):
         def log_message(self, *_words):
             pass
 
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        def handle_expect_100(self):
             node.requests.append((self.path, dict(self.headers)))
+            if self._size() > node.most_bytes:
+                self._answer(Whole(413), None)
+                self.close_connection = True
+                return False
+            return super().handle_expect_100()
+
+        def _size(self):
+            return int(self.headers.get("content-length", 0))
+
+        def do_POST(self):
+            if node.hasty and self._size() > node.most_bytes:
+                self.close_connection = True
+                return
+            node.requests.append((self.path, dict(self.headers)))
+            body = self.rfile.read(self._size())
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             self._answer(*node.bulk(body))

@@ -141,7 +141,6 @@ def test_what_is_no_fault_of_the_document_sets_none_aside(node, status, error, k
         pytest.param(Whole(200, "<html>Welcome"), "answer", [], id="somebody else"),
         pytest.param(Whole(200, {"items": [], "errors": False}), "answer", [], id="too few"),
         pytest.param(Whole(200, {"took": 1}), "answer", [], id="none answered for"),
-        pytest.param(Lost(), "broken", ["d0", "d1", "d2"], id="broken off while answering"),
     ],
 )
 def test_a_request_that_fails_is_sent_again(node, turn, kind, arrived):
@@ -149,6 +148,20 @@ def test_a_request_that_fails_is_sent_again(node, turn, kind, arrived):
     first, again = send(node, docs(3), docs(3))
     assert summary(first) == (0, 0, [], kind, 0)
     assert summary(again) == (3 - len(arrived), len(arrived), [], None, 3)
+    assert node.writes == ["d0", "d1", "d2"]
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_at_once(node):
+    node.turns.append(Lost())
+    assert summary(send(node, docs(3))[0]) == (0, 3, [], None, 3)
+    assert node.writes == ["d0", "d1", "d2"]
+
+
+def test_a_connection_that_keeps_breaking_is_trouble(node):
+    node.turns.extend([Lost()] * 2)
+    first, again = send(node, docs(3), docs(3))
+    assert summary(first) == (0, 0, [], "broken", 0)
+    assert summary(again) == (0, 3, [], None, 3)
     assert node.writes == ["d0", "d1", "d2"]
 
 
@@ -195,6 +208,15 @@ def test_a_document_that_is_too_large_by_itself_is_set_aside(node):
     (sent,) = send(node, [doc(0), large, doc(2)])
     assert summary(sent) == (2, 0, [TOO_LARGE], None, 3)
     assert sent.refused[0].document == large
+    assert node.writes == ["d0", "d2"]
+
+
+def test_a_node_that_closes_on_what_is_too_large_is_asked_first(node):
+    """It would close on that document for ever, and on nothing behind it."""
+    node.most_bytes, node.hasty = 2_000, True
+    large = doc(1, source=b'"%b"' % (b"x" * 500_000))
+    (sent,) = send(node, [doc(0), large, doc(2)], compress=False)
+    assert summary(sent) == (2, 0, [TOO_LARGE], None, 3)
     assert node.writes == ["d0", "d2"]
 
 
