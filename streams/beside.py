@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
+from prometheus_client import Metric
+
 IDLE_S: Final = 0.5
 """Between two looks for something to do."""
 FAULT_S: Final = 30.0
@@ -26,6 +28,14 @@ class Beside(Protocol):
 
     async def last(self, now_ms: int) -> None:
         """Do what can still be done before the end."""
+        ...
+
+
+class Measured(Beside, Protocol):
+    """Such a thing that says how it stands."""
+
+    def metrics(self, now_ms: int) -> Iterable[Metric]:
+        """How it stands now, for Prometheus; labels as `streams.metrics` says."""
         ...
 
 

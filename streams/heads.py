@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import msgspec
+from prometheus_client import Metric
 
 from evidence.ledger import Head
 from evidence.store import EmbeddedStore
 from records.ids import iso
 from responders._base import TRANSPORT_FAULTS, retry_after_s
+from streams.metrics import gauge
 
 EVERY_MS = 5_000
 """Between two heads at one place: each stands for all before it."""
@@ -115,6 +117,24 @@ class Publisher:
         known = told(self._store)
         lacking = [one for one in self._places if known.get(one.name, Told()).size < head.size]
         await self._tell(lacking, head, now_ms)
+
+    def metrics(self, now_ms: int) -> Iterable[Metric]:
+        """As `Beside.metrics`."""
+        head, known = self._store.ledger.head(), told(self._store)
+        size = head.size if head else 0
+        entries = gauge("head_entries", "Entries under the newest signed head.")
+        entries.add_metric((), size)
+        published = gauge("head_published_entries", "Of the newest published one.", "place")
+        behind = gauge(
+            "head_unpublished_seconds",
+            "Since a place was told, while it lacks the newest.",
+            "place",
+        )
+        for place in self._places:
+            at, label = known.get(place.name, Told()), (place.name.partition(" ")[0],)
+            published.add_metric(label, at.size)
+            behind.add_metric(label, (now_ms - at.at_ms) / 1000 if at.size < size else 0.0)
+        return entries, published, behind
 
     async def _tell(self, places: Sequence[Place], head: Head, now_ms: int) -> None:
         if not places:

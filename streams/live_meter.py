@@ -5,13 +5,15 @@ what is durable.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from records.incident import Receipt
+from streams.beside import Measured
 from streams.clock import Clock
 from streams.decider import Step
 from streams.metrics import Meters, gauge
@@ -25,6 +27,8 @@ class LiveMeter(Collector):
     """Counts for one embedded service."""
 
     def __init__(self, meters: Meters, pipeline: Pipeline, clock: Clock) -> None:
+        self.beside: Sequence[Measured] = ()
+        """What goes on beside detection, once it does."""
         self._meters = meters
         self._pipeline = pipeline
         self._clock = clock
@@ -51,7 +55,7 @@ class LiveMeter(Collector):
         """An enforcement point answered."""
         self._meters.received(receipt, self._pipeline.store)
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """How things stand now."""
         age = gauge("snapshot_age_seconds", "Since the last commit; without lines there is none.")
         age.add_metric((), self._clock.monotonic_s() - self._committed_s)
@@ -60,4 +64,5 @@ class LiveMeter(Collector):
         keys = gauge("detector_keys", "Keys of which a detector holds state.", "rule")
         for rule, count in self._pipeline.engine.keys.items():
             keys.add_metric((rule,), count)
-        return age, outbox, keys
+        beside = [one.metrics(self._clock.now_ms()) for one in self.beside]
+        return age, outbox, keys, *chain.from_iterable(beside)

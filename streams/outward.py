@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from evidence.store import EmbeddedStore
-from streams.beside import Beside
+from streams.beside import Measured
 from streams.clock import Clock
 from streams.heads import HeadFile, Place, Publisher, Webhook
 from streams.settings import Settings
@@ -41,9 +41,9 @@ class Outward:
         *,
         durable: Durable = at_once,
         on_refused: "Callable[[Document, str], None]" = lambda _document, _reason: None,
-    ) -> list[Beside]:
+    ) -> list[Measured]:
         """What is to be driven for this store; nothing where nothing is configured."""
-        made: list[Beside] = []
+        made: list[Measured] = []
         if self._elastic is not None:
             from streams.projection import Projection  # noqa: PLC0415  as `opened`
 

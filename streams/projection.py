@@ -15,6 +15,8 @@ from random import Random
 from typing import Any, Final, Protocol
 
 import msgspec
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily
 
 from evidence.elastic import documents
 from evidence.elastic.bulk import Document, Sent
@@ -25,6 +27,7 @@ from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
 from records.ids import event_place
 from records.incident import Action
+from streams.metrics import gauge
 
 BATCH: Final = 250
 """Entries that are read and sent at once: making their documents takes the loop some ms."""
@@ -129,6 +132,29 @@ class Projection:
         self._looked_ms = 0
         while await self.step(now_ms) is not None and not stand(self._store).attempts:
             self._looked_ms = 0
+
+    def metrics(self, now_ms: int) -> Iterable[Metric]:
+        """As `Beside.metrics`."""
+        at = stand(self._store)
+        waiting = gauge("elastic_backlog_entries", "Entries of the log that are not indexed yet.")
+        waiting.add_metric((), backlog(self._store))
+        failing = gauge(
+            "elastic_failing_seconds", "Since Elasticsearch takes nothing; 0 while it does."
+        )
+        failing.add_metric((), (now_ms - at.since_ms) / 1000 if at.attempts else 0.0)
+        aside = gauge("elastic_undeliverable_documents", "Documents that it refused for good.")
+        aside.add_metric((), sum(1 for _ in self._store.load_state(UNDELIVERABLE)))
+        indexed = CounterMetricFamily(
+            "breachline_elastic_documents", "Documents that stand there.", labels=["index"]
+        )
+        for index, count in self.indexed.items():
+            indexed.add_metric((index,), count)
+        failures = CounterMetricFamily(
+            "breachline_elastic_failures", "Requests that came to nothing.", labels=["kind"]
+        )
+        for kind, count in self.failures.items():
+            failures.add_metric((kind,), count)
+        return waiting, failing, aside, indexed, failures
 
     def _settle(self, at: Stand, parts: Sequence["Part"], sent: Sent, now_ms: int) -> float:
         store, done = self._store, list(_done(parts, sent.done))

@@ -200,6 +200,7 @@ async def _live(
         responders: list[Responder] = [CaptureEvidence(capture)]
         if gateway is not None:
             responders.append(gateway)
+        told = outward.beside(store)
         live = Live(
             pipeline,
             store,
@@ -212,11 +213,13 @@ async def _live(
             caught_up=caught_up,
             beside=[
                 LookBack(store, settings.data_dir, settings.intake, settings.capture),
-                *outward.beside(store),
+                *told,
             ],
             never_block=never_block,
             event_time=example,
         )
+        if meter is not None:
+            meter.beside = told
         interrupted = when_told(live.stop)
         if example:
             await live.play(paced(read_frames(logs[0], pipeline.book), pipeline.times, _PLAY_S))

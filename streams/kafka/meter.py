@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from aiokafka import TopicPartition
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
 from records.incident import Receipt
@@ -200,7 +200,7 @@ class Meter(Collector):
         found = [self._seats[t.place].trouble(now_s) for t in self._tasks.values()]
         return sorted(text for text in found if text is not None)
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """How things stand now, of the tasks that this worker has."""
         task_labels = ("stage", "partition")
         lag = gauge(
@@ -221,6 +221,7 @@ class Meter(Collector):
         outbox = gauge("outbox_waiting", "Actions to be performed, tried again or ended.")
         keys = gauge("detector_keys", "Keys of which a detector holds state.", "rule")
         by_rule: dict[str, int] = {}
+        told: list[Metric] = []
         for task in self._tasks.values():
             seat = self._seats[task.place]
             ready.add_metric(seat.labels, seat.ready)
@@ -237,9 +238,11 @@ class Meter(Collector):
             elif isinstance(task, DecideTask):
                 held.add_metric(seat.labels, task.decide.aligner.held)
                 outbox.add_metric((), len(task.decide.store.outbox_due(FOREVER_MS)))
+                for one in task.beside:
+                    told += one.metrics(self._clock.now_ms())
         for rule, count in by_rule.items():
             keys.add_metric((rule,), count)
-        return lag, ready, age, journal, held, outbox, keys
+        return lag, ready, age, journal, held, outbox, keys, *told
 
 
 class Measured(Journal):

@@ -16,7 +16,7 @@ from incidents.settings import NeverBlock
 from records.incident import Action, Guard, Receipt
 from responders._base import Responder
 from streams.approvals import by_person
-from streams.beside import Beside, ended, keep_up
+from streams.beside import Measured, ended, keep_up
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake, Record, State
@@ -123,7 +123,7 @@ class DecideTask(Task):
         self._outward = outward
         self._dead_topic = dead
         self._dead: list[Output] = []
-        self.beside: Sequence[Beside] = ()
+        self.beside: Sequence[Measured] = ()
         self._begun, self._over = asyncio.Event(), asyncio.Event()
         self._ending = asyncio.Event()
         self._telling: list[asyncio.Task[None]] = []

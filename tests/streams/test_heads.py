@@ -303,3 +303,25 @@ def test_the_name_of_a_webhook_has_no_secret_of_its_path(store):
             return place.name
 
     assert asyncio.run(run()) == "webhook https://witness.example.test"
+
+
+def test_metrics_say_how_far_each_place_is_and_name_none(store):
+    bad, good = Double("webhook https://witness.example.test"), Double("file /var/heads")
+    publisher = Publisher(store, [bad, good], Random(1))
+    grow(store, "a", "b")
+    asyncio.run(publisher.step(NOON_MS))
+    bad.faults = [NotPublished("gone")]
+    grow(store, "c")
+    asyncio.run(publisher.step(NOON_MS + EVERY_MS))
+    found = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in publisher.metrics(NOON_MS + EVERY_MS + 2_000)
+        for sample in family.samples
+    }
+    assert found == {
+        ("breachline_head_entries",): 3.0,
+        ("breachline_head_published_entries", "webhook"): 2.0,
+        ("breachline_head_published_entries", "file"): 3.0,
+        ("breachline_head_unpublished_seconds", "webhook"): EVERY_MS / 1000 + 2.0,
+        ("breachline_head_unpublished_seconds", "file"): 0.0,
+    }

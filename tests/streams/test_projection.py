@@ -333,3 +333,34 @@ def test_a_new_beginning_while_documents_are_under_way_counts(store):
     assert stand(store).seq == 0
     caught_up(one)
     assert backlog(store) == 0
+
+
+def test_metrics_say_how_much_waits_and_why(store, elastic):
+    intents(store, 5)
+    one = projected(store, elastic)
+    elastic.poison = {"act-0004"}
+    elastic.plan = [(4, GONE)]
+    step(one)
+
+    def metrics(now_ms):
+        found = {}
+        for family in one.metrics(now_ms):
+            for sample in family.samples:
+                key = (sample.name.removeprefix("breachline_elastic_"), *sample.labels.values())
+                found[key] = sample.value
+        return found
+
+    half = {
+        ("documents_total", "logs-breachline.evidence-default"): 2.0,
+        ("documents_total", "logs-breachline.action-default"): 2.0,
+        ("failures_total", "unreachable"): 1.0,
+    }
+    assert metrics(NOON_MS + 5_000) == half | {
+        ("backlog_entries",): 3.0, ("failing_seconds",): 5.0, ("undeliverable_documents",): 0.0,
+    }  # fmt: skip
+    caught_up(one, NOON_MS + 60_000)
+    assert metrics(NOON_MS + 70_000) == half | {
+        ("documents_total", "logs-breachline.evidence-default"): 4.0,
+        ("documents_total", "logs-breachline.action-default"): 4.0,
+        ("backlog_entries",): 0.0, ("failing_seconds",): 0.0, ("undeliverable_documents",): 2.0,
+    }  # fmt: skip
