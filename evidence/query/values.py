@@ -13,6 +13,7 @@ _MAX_LONG = 10**18
 _MAX_FLOAT = 3e38
 _SINGLE = struct.Struct("f")
 _MAPPED = 0xFFFF << 32
+_MAPPED_BITS = 96
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _FIRST_MS = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // _MS
@@ -147,15 +148,16 @@ def network(text: str) -> tuple[str, int, int]:
     Raises:
         ValueError: it is none.
     """
-    start, _, length = text.partition("/")
-    first = address(start)
     try:
-        # Elasticsearch takes 192.0.2.7/24 for 192.0.2.0/24 as well.
-        found = ip_network(f"{first}/{length}", strict=False)
+        # As Elasticsearch does, 192.0.2.7/24 is taken for 192.0.2.0/24.
+        found = ip_network("" if "%" in text else text, strict=False)
     except ValueError:
         raise ValueError(
             f"{text!r} is no network: write one such as 192.0.2.0/24 or 2001:db8::/32"
         ) from None
+    mapped = getattr(found.network_address, "ipv4_mapped", None)
+    if mapped is not None and found.prefixlen >= _MAPPED_BITS:
+        found = ip_network((mapped, found.prefixlen - _MAPPED_BITS))
     first, last = found.network_address, found.broadcast_address
     return str(found), address_number(first), address_number(last)
 
