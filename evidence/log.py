@@ -7,7 +7,7 @@ beside it, and can be erased while the tree still proves all the rest.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,16 +17,24 @@ from records.event import RawLine
 from records.ids import digest
 from records.incident import Action, Receipt
 
+Role = Literal["contributing", "other"]
 
-class Captured(msgspec.Struct, frozen=True, kw_only=True):
+
+class Captured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A raw line that an incident keeps: the log holds its digest, the store its bytes."""
 
     event: str
     sha256: str
-    """Of the bytes as logged."""
+    """Of the bytes as logged; "" where they could not be read again."""
     masked: bool
     incident: str
     at_ms: int
+    role: Role = "contributing"
+    """other: the incident does not rest on it; its actor did it besides."""
+    names: tuple[str, ...] = ()
+    """Of an other one: whom it names, as it was understood."""
+    columns: Mapping[str, Any] | None = None
+    """What was understood of a line that could not be read again."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +45,11 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     why: str
     at_ms: int
+
+
+def _captured_id(incident: str, event: str, role: Role) -> str:
+    others = () if role == "contributing" else (role,)
+    return "cap-" + digest(incident, event, *others)
 
 
 _Record = Action | Receipt | Captured | Approval | Mapping[str, Any]
@@ -65,17 +78,27 @@ class Log:
 
         The line's bytes stay in the store from now on, whatever the look-back.
         """
-        captured = Captured(
-            event=line.event,
-            sha256=line.sha256,
-            masked=line.masked,
-            incident=incident,
-            at_ms=at_ms,
+        return self.append_kept(
+            Captured(
+                event=line.event,
+                sha256=line.sha256,
+                masked=line.masked,
+                incident=incident,
+                at_ms=at_ms,
+            )
         )
-        entry_id = "cap-" + digest(incident, line.event)
-        with self._database.writing(f"keeping line {line.event}") as db:
-            db.execute("INSERT OR IGNORE INTO referred VALUES (?)", (line.event,))
-            return self._append(entry_id, "captured", at_ms, incident, captured)
+
+    def append_kept(self, kept: Captured) -> int:
+        """As `append_captured`; once an incident, event and role."""
+        entry_id = _captured_id(kept.incident, kept.event, kept.role)
+        with self._database.writing(f"keeping line {kept.event}") as db:
+            db.execute("INSERT OR IGNORE INTO referred VALUES (?)", (kept.event,))
+            return self._append(entry_id, "captured", kept.at_ms, kept.incident, kept)
+
+    def is_kept(self, incident: str, event: str, role: Role = "contributing") -> bool:
+        """Whether `append_kept` was called for it."""
+        sql, name = "SELECT 1 FROM log WHERE entry_id = ?", _captured_id(incident, event, role)
+        return self._database.row("reading the log", sql, (name,)) is not None
 
     def append_approval(self, approval: Approval) -> int:
         """Sequence number of the approval; an equal one is stored once."""

@@ -51,6 +51,17 @@ class History(Block):
     max_bytes: Size = Field(default=10 * 10**9, gt=0)
 
 
+class Capture(Block):
+    """`capture:` how much of one incident is kept; what is beyond is counted, never silently."""
+
+    max_lines: int = Field(default=100_000, ge=1)
+    """Of requests that the incident rests on."""
+    max_other_lines: int = Field(default=10_000, ge=0)
+    """Of its actors' other requests, the newest."""
+    max_bytes: Size = Field(default=200 * 10**6, ge=1)
+    """Of all of them."""
+
+
 class Elasticsearch(Block):
     """`elasticsearch:` where findings and evidence are indexed."""
 

@@ -5,7 +5,9 @@ found and stored is the business of what is given to the constructor; keeping a 
 store it once.
 """
 
-from typing import Protocol
+import asyncio
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -19,13 +21,24 @@ class CaptureResult(msgspec.Struct, frozen=True):
 
     kept: int
     missing: int
+    left_out: int = 0
+    """Beyond the limits of one incident."""
+    others: Literal["", "looked up", "unknown"] = ""
+    """What becomes of other requests of its actors; unknown: there is no history here."""
+
+
+_OTHERS = {
+    "": "",
+    "looked up": "; other requests of its actors are looked up",
+    "unknown": "; other requests of its actors are unknown: no history is kept here",
+}
 
 
 class Capture(Protocol):
     """Finds an incident's raw lines and keeps them."""
 
-    def capture(self, incident_id: str) -> CaptureResult:
-        """Keep every line that can still be read.
+    def slices(self, incident_id: str) -> Iterable[CaptureResult]:
+        """Keep every line that can still be read, in short steps; the last result is final.
 
         Raises:
             OSError: the lines could not be stored, so trying again can help.
@@ -58,18 +71,24 @@ class CaptureEvidence:
 
     async def perform(self, plan: Plan, at_ms: int, attempt: int) -> Receipt:
         """Keep the lines; doing it again keeps the same ones."""
+        result = CaptureResult(kept=0, missing=0)
         try:
-            result = self._store.capture(plan.target)
+            for result in self._store.slices(plan.target):  # noqa: B007  the last one counts
+                # In between, others respond and detect.
+                await asyncio.sleep(0)
         except OSError as error:
             fault = Fault(detail=error.strerror or type(error).__name__)
             return failed(plan, fault, at_ms, attempt)
         lines = "line" if result.kept == 1 else "lines"
+        words = f"kept {result.kept} {lines}, {result.missing} could not be read back"
+        if result.left_out:
+            words += f", {result.left_out} left out beyond the limits of capture"
         return Receipt(
             action=plan.action,
             state="confirmed",
             at_ms=at_ms,
             point=self.point,
-            detail=f"kept {result.kept} {lines}, {result.missing} could not be read back",
+            detail=words + _OTHERS[result.others],
             attempt=attempt,
         )
 

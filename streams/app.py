@@ -240,7 +240,9 @@ class Worker:
         )
 
     def _responders(self, decide: Decide) -> list[Responder]:
-        capture: Responder = CaptureEvidence(StoreCapture(decide.store, self._clock.now_ms))
+        capture: Responder = CaptureEvidence(
+            StoreCapture(decide.store, self._clock.now_ms, self._settings.capture, looks_back=False)
+        )
         return [capture] if self._gateway is None else [capture, self._gateway]
 
     async def _seek(self, place: TopicPartition, offset: int) -> None:

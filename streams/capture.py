@@ -5,16 +5,25 @@ store from the batch in which it was judged; capturing enters its digest in the 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
+from evidence.log import Captured
+from evidence.settings import Capture as Limits
 from evidence.store import EmbeddedStore
 from intake.frames import Batch
-from records.event import Actor, Exposure
+from records.event import Actor, Exposure, RawLine
 from records.finding import Finding
-from records.incident import Action, Incident
-from responders.capture_evidence import CaptureResult
+from records.ids import action_id
+from records.incident import Action, Incident, Receipt
+from responders.capture_evidence import CaptureEvidence, CaptureResult
+
+LOOK_BACK = "lookback"
+"""The space of incidents whose actors' other requests are to be looked up."""
+_SPACE, _ROOM = "captured", "room"
+_SLICE = 1_000
+_DEFAULT = Limits()
 
 
 def evidence_events(store: EmbeddedStore, incident: Incident) -> list[str]:
@@ -60,30 +69,140 @@ def responsible(incident: Incident) -> list[Actor]:
     return named or list(incident.actors)
 
 
+class Room(msgspec.Struct):
+    """What an incident holds in the log, and how much more it may."""
+
+    store: EmbeddedStore
+    incident: str
+    limits: Limits
+    lines: int = 0
+    others: int = 0
+    size_bytes: int = 0
+    told: bool = False
+    """The log says that something was left out."""
+
+    @classmethod
+    def of(cls, store: EmbeddedStore, incident: str, limits: Limits) -> "Room":
+        """As the store has it."""
+        sql = "SELECT value FROM state WHERE space = ? AND key = ?"
+        row = store.row("reading what is captured", sql, (_ROOM, incident))
+        held = msgspec.msgpack.decode(row[0], type=tuple[int, int, int, bool]) if row else ()
+        return cls(store, incident, limits, *held)
+
+    def take(self, line: RawLine, now_ms: int) -> bool:
+        """Enter a line that the incident rests on; False where there is no room for it."""
+        log = self.store.log
+        if log.is_kept(self.incident, line.event):
+            return True
+        full = self.lines >= self.limits.max_lines
+        if full or self.size_bytes + len(line.data) > self.limits.max_bytes:
+            return False
+        log.append_captured(line, self.incident, now_ms)
+        self.lines += 1
+        self.size_bytes += len(line.data)
+        return True
+
+    def take_other(self, kept: Captured, line: RawLine | None) -> bool:
+        """Enter another request of its actors, with its line; False where there is no room."""
+        if self.store.log.is_kept(self.incident, kept.event, "other"):
+            return True
+        size_bytes = len(line.data) if line else 0
+        full = self.others >= self.limits.max_other_lines
+        if full or self.size_bytes + size_bytes > self.limits.max_bytes:
+            return False
+        if line is not None:
+            self.store.add_lines([line])
+        self.store.log.append_kept(kept)
+        self.others += 1
+        self.size_bytes += size_bytes
+        return True
+
+    def save(self) -> None:
+        """Have the store remember it."""
+        held = (self.lines, self.others, self.size_bytes, self.told)
+        self.store.save_state([(_ROOM, self.incident, msgspec.msgpack.encode(held))])
+
+    def tell(self, words: str, now_ms: int) -> None:
+        """A receipt of the incident's capture, beside the one that its responder gives."""
+        self.store.log.append_receipt(
+            Receipt(
+                action=action_id("capture_evidence", self.incident, self.incident, 0),
+                state="confirmed",
+                at_ms=now_ms,
+                point=CaptureEvidence.point,
+                detail=words,
+            )
+        )
+
+
+def left_out(store: EmbeddedStore, incident: Incident, events: Iterable[str]) -> int:
+    """How many of the lines of these events are kept, but not for this incident, for want of room.
+
+    `events` are those that the incident rests on, as `evidence_events` gives them.
+    """
+    names = (incident.id, *incident.merged)
+    entered = {one.event for name in names for one in store.log.captured(name)}
+    return sum(line.event not in entered for line in store.lines(events))
+
+
 class StoreCapture:
     """Enters an incident's lines in the append-only log; entering one twice keeps it once."""
 
-    def __init__(self, store: EmbeddedStore, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: EmbeddedStore,
+        now_ms: Callable[[], int],
+        limits: Limits = _DEFAULT,
+        *,
+        looks_back: bool | None = None,
+    ) -> None:
+        """`looks_back`: a `LookBack` is at work; False: there is no history; None: say nothing."""
         self._store = store
         self._now_ms = now_ms
+        self._limits = limits
+        self._looks_back = looks_back
 
     def capture(self, incident_id: str) -> CaptureResult:
-        """Keep every line of the incident.
+        """Keep every line of the incident, up to the limits.
 
         Raises:
             OSError: the store could not be written; trying again can help.
         """
-        store = self._store
+        result = CaptureResult(kept=0, missing=0)
+        for result in self.slices(incident_id):  # noqa: B007  the last one counts
+            pass
+        return result
+
+    def slices(self, incident_id: str) -> Iterator[CaptureResult]:
+        """The same in steps that hold nobody up, each kept when it is given; the last is final.
+
+        Raises:
+            As `capture`.
+        """
+        store, now_ms = self._store, self._now_ms()
         incident = store.incident(incident_id)
         if incident is None:
-            return CaptureResult(kept=0, missing=0)
-        events = evidence_events(store, incident)
-        kept = 0
-        with store.transaction():
-            for line in store.lines(events):
-                store.log.append_captured(line, incident.id, self._now_ms())
-                kept += 1
-        return CaptureResult(kept=kept, missing=len(events) - kept)
+            yield CaptureResult(kept=0, missing=0)
+            return
+        events = sorted(evidence_events(store, incident))
+        kept = left = 0
+        others: Literal["", "looked up", "unknown"] = ""
+        for start in range(0, max(len(events), 1), _SLICE):
+            with store.transaction():
+                room = Room.of(store, incident.id, self._limits)
+                for line in store.lines(events[start : start + _SLICE]):
+                    if room.take(line, now_ms):
+                        kept += 1
+                    else:
+                        left += 1
+                room.told = room.told or left > 0
+                room.save()
+                if start + _SLICE >= len(events) and self._looks_back is not None:
+                    others = "looked up" if self._looks_back else "unknown"
+                    if self._looks_back:
+                        store.save_state([(LOOK_BACK, incident.id, b"\1")])
+            missing = min(start + _SLICE, len(events)) - kept - left
+            yield CaptureResult(kept=kept, missing=missing, left_out=left, others=others)
 
 
 class Came(Protocol):
@@ -123,8 +242,9 @@ class LaterLines:
     twice, whoever was first. An incident without a capture of its own is entered whole.
     """
 
-    def __init__(self, store: EmbeddedStore) -> None:
+    def __init__(self, store: EmbeddedStore, limits: Limits = _DEFAULT) -> None:
         self._store = store
+        self._limits = limits
         self._marks: dict[str, _Mark] | None = None
 
     def enter(self, grown: Iterable[Incident], came: Came, now_ms: int) -> None:
@@ -202,14 +322,22 @@ class LaterLines:
             yield from exposures_of(mark.actors, before.last_ms + 1, mark.last_ms + 1)
 
     def _append(self, incident: Incident, events: Iterable[str], now_ms: int) -> None:
-        for line in self._store.lines(events):
-            self._store.log.append_captured(line, incident.id, now_ms)
+        lines = list(self._store.lines(events))
+        if not lines:
+            return
+        room = Room.of(self._store, incident.id, self._limits)
+        taken = [room.take(line, now_ms) for line in lines]
+        if not all(taken) and not room.told:
+            room.told = True
+            room.tell(
+                f"what came after {room.lines:,} lines is left out: raise capture.max_lines or "
+                "capture.max_bytes",
+                now_ms,
+            )
+        room.save()
 
     def _known(self) -> dict[str, _Mark]:
         if self._marks is None:
             decode = msgspec.msgpack.Decoder(_Mark).decode
             self._marks = {key: decode(value) for key, value in self._store.load_state(_SPACE)}
         return self._marks
-
-
-_SPACE = "captured"

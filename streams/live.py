@@ -13,6 +13,7 @@ from random import Random
 from typing import IO
 
 from evidence.history import History
+from evidence.settings import Capture
 from evidence.store import EmbeddedStore
 from incidents.mistakes import Withdrawal
 from incidents.settings import NeverBlock
@@ -44,6 +45,7 @@ LOOKBACK_MS = 30 * 86_400_000
 """Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
 _LAST_STEPS = 1_000
+_DEFAULT = Capture()
 
 Watch = Callable[[Frame, Step], None]
 
@@ -73,9 +75,9 @@ def lock(data_dir: Path) -> IO[str]:
 class Outbox:
     """Puts decided actions where `Respond` finds them, in the pipeline's own transaction."""
 
-    def __init__(self, store: EmbeddedStore) -> None:
+    def __init__(self, store: EmbeddedStore, limits: Capture = _DEFAULT) -> None:
         self._store = store
-        self._later = LaterLines(store)
+        self._later = LaterLines(store, limits)
 
     def intend(self, actions: list[Action], now_ms: int) -> None:
         """One row an action, due at once."""

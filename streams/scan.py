@@ -91,7 +91,7 @@ def scan(
                 break
         with store.transaction():
             pipeline.keep_incidents()
-        capture = StoreCapture(store, lambda: pipeline.watermark_ms)
+        capture = StoreCapture(store, lambda: pipeline.watermark_ms, settings.capture)
         for incident in store.incidents():
             capture.capture(incident.id)
         if history is not None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evidence.settings import Elasticsearch, History, Ledger
+from evidence.settings import Capture, Elasticsearch, History, Ledger
 from incidents.settings import PolicySettings
 from intake.settings import Canaries, IntakeSettings
 from intake.settings import Settings as Block
@@ -70,6 +70,7 @@ class Settings(BaseModel):
     console: Console = Console()
     metrics: Metrics | None = None
     history: History = History()
+    capture: Capture = Capture()
 
 
 class Loaded(NamedTuple):

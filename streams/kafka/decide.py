@@ -62,7 +62,7 @@ class Decide:
         self.decider = Decider(
             settings,
             self.store,
-            performer=Outbox(self.store),
+            performer=Outbox(self.store, settings.capture),
             resumable=True,
             population_apart=True,
         )

@@ -28,6 +28,8 @@ PLAN = Plan(
     doing="capturing evidence of inc-1",
 )
 
+NOTHING_MISSING = "kept 5 lines, 0 could not be read back"
+
 
 class Lines:
     """Keeps what it is told to."""
@@ -36,11 +38,12 @@ class Lines:
         self.result = result
         self.asked = []
 
-    def capture(self, incident_id):
+    def slices(self, incident_id):
         self.asked.append(incident_id)
+        yield CaptureResult(1, 0)
         if isinstance(self.result, OSError):
             raise self.result
-        return self.result
+        yield self.result
 
 
 def test_plan_names_the_incident():
@@ -57,6 +60,27 @@ def test_evidence_is_not_undone():
         ("all", CaptureResult(37, 0), "confirmed", "kept 37 lines, 0 could not be read back", None),
         ("one", CaptureResult(1, 0), "confirmed", "kept 1 line, 0 could not be read back", None),
         ("gone", CaptureResult(5, 2), "confirmed", "kept 5 lines, 2 could not be read back", None),
+        (
+            "too many",
+            CaptureResult(5, 2, 9),
+            "confirmed",
+            "kept 5 lines, 2 could not be read back, 9 left out beyond the limits of capture",
+            None,
+        ),
+        (
+            "to be looked up",
+            CaptureResult(5, 2, others="looked up"),
+            "confirmed",
+            "kept 5 lines, 2 could not be read back; other requests of its actors are looked up",
+            None,
+        ),
+        (
+            "no history",
+            CaptureResult(5, 0, others="unknown"),
+            "confirmed",
+            f"{NOTHING_MISSING}; other requests of its actors are unknown: no history is kept here",
+            None,
+        ),
         (
             "disk full",
             OSError(28, "No space left on device"),
@@ -83,3 +107,27 @@ def test_perform(name, result, state, detail, least_s):
 
 def test_there_is_nothing_to_read_back():
     assert asyncio.run(CaptureEvidence(Lines(None)).read_back(PLAN, AT_MS)) == ""
+
+
+def test_others_go_on_between_two_steps():
+    """A long capture must not hold up a block."""
+    seen = []
+
+    class Long:
+        def slices(self, incident_id):
+            for n in range(3):
+                seen.append(n)
+                yield CaptureResult(n, 0)
+
+    async def both():
+        async def other():
+            for _ in range(3):
+                seen.append("other")
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(CaptureEvidence(Long()).perform(PLAN, AT_MS, 1))
+            tasks.create_task(other())
+
+    asyncio.run(both())
+    assert seen == [0, "other", 1, "other", 2, "other"]

@@ -4,12 +4,21 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from evidence.settings import Capture
 from intake.frames import Batch
 from records.event import Actor, Exposure, RawLine
 from records.finding import Finding
+from records.ids import action_id
 from records.incident import Action, Coverage
 from responders.capture_evidence import CaptureResult
-from streams.capture import LaterLines, StoreCapture, evidence_events, responsible
+from streams.capture import (
+    LOOK_BACK,
+    LaterLines,
+    StoreCapture,
+    evidence_events,
+    left_out,
+    responsible,
+)
 from tests._events import NOON_MS, action, finding, incident
 
 WHO, SESSION, WHERE = Actor("principal", "u-66"), Actor("session", "5e55"), Actor("ip", "192.0.2.1")
@@ -94,6 +103,59 @@ def test_lines_are_entered_once_and_missing_ones_are_counted(store):
 
 def test_an_unknown_incident_has_nothing(store):
     assert StoreCapture(store, lambda: NOON_MS).capture("inc-2") == CaptureResult(0, 0)
+
+
+def big(n, size):
+    return RawLine(f"a1b2-{n:x}", f"digest{n}", b"x" * size, masked=False)
+
+
+LIMITS = [
+    # name, limits, kept, left out
+    ("lines", Capture(max_lines=2), 2, 3),
+    ("bytes", Capture(max_bytes=25), 2, 3),
+    ("neither", Capture(max_lines=5, max_bytes=50), 5, 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "kept", "left"), LIMITS, ids=[case[0] for case in LIMITS]
+)
+def test_beyond_its_limits_an_incident_keeps_no_more_and_counts(store, name, limits, kept, left):
+    one = incident(actors=(WHO,))
+    store.put_findings([finding(evidence=("a1b2-0",))])
+    store.put_incidents([one])
+    store.add_exposures([exposure(n) for n in range(1, 5)])
+    store.add_lines([big(n, 10) for n in range(5)])
+    for _ in range(2):
+        result = StoreCapture(store, lambda: NOON_MS, limits).capture("inc-1")
+        assert result == CaptureResult(kept, 0, left), name
+    assert entered(store) == names(*range(kept))
+    assert left_out(store, one, evidence_events(store, one)) == left
+
+
+def test_long_captures_are_kept_step_by_step(store):
+    count = 2_500
+    store.put_findings([finding(evidence=("a1b2-0",))])
+    store.put_incidents([incident(actors=(WHO,), last_seen_ms=NOON_MS + count)])
+    store.add_exposures([exposure(n) for n in range(count)])
+    store.add_lines([line(n) for n in range(count)])
+    steps = StoreCapture(store, lambda: NOON_MS).slices("inc-1")
+    assert next(steps) == CaptureResult(1_000, 0)
+    assert len(entered(store)) == 1_000
+    assert list(steps) == [CaptureResult(2_000, 0), CaptureResult(2_500, 0)]
+
+
+@pytest.mark.parametrize(
+    ("looks", "others", "waiting"),
+    [(None, "", []), (False, "unknown", []), (True, "looked up", ["inc-1"])],
+)
+def test_who_looks_back_is_told_to(store, looks, others, waiting):
+    store.put_findings([finding(evidence=("a1b2-0",))])
+    store.put_incidents([incident(actors=(WHO,))])
+    store.add_lines([line(0)])
+    capture = StoreCapture(store, lambda: NOON_MS, looks_back=looks)
+    assert capture.capture("inc-1") == CaptureResult(1, 0, others=others)
+    assert [name for name, _ in store.load_state(LOOK_BACK)] == waiting
 
 
 class Came(msgspec.Struct):
@@ -212,3 +274,18 @@ def test_what_is_not_committed_is_not_entered_and_comes_again(store):
     with store.transaction():
         LaterLines(store).enter([one], frame, NOON_MS)
     assert entered(store) == names(5)
+
+
+def test_later_lines_beyond_the_limits_are_left_out_and_the_log_says_so_once(store):
+    one = incident(actors=(WHO, WHERE), last_seen_ms=NOON_MS + 9)
+    later = LaterLines(store, Capture(max_lines=2))
+    came(store, one, exposure(1), findings=[FIRST], actions=[CAPTURE], later=later)
+    for n in (2, 3, 4, 5):
+        came(store, replace(one, version=n), exposure(n), later=later)
+    assert entered(store) == names(2, 3)
+    assert left_out(store, one, names(1, 2, 3, 4, 5)) == 3
+    (receipt,) = store.log.receipts()
+    assert (receipt.action, receipt.point, receipt.detail) == (
+        action_id("capture_evidence", "inc-1", "inc-1", 0), "evidence",
+        "what came after 2 lines is left out: raise capture.max_lines or capture.max_bytes",
+    )  # fmt: skip

@@ -254,7 +254,7 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
             "nothing like it",
             "zzz: 1",
             (
-                "1:1: zzz: unknown key 'zzz': write one of canaries, "
+                "1:1: zzz: unknown key 'zzz': write one of canaries, capture, "
                 "console, data_dir, detect, elasticsearch, history, intake, kafka, ledger, "
                 "metrics, respond"
             ),
