@@ -14,6 +14,8 @@ import msgspec
 
 from console.fault import words
 from console.report import many
+from console.result import Result
+from console.standing import ledger_results
 from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
 from responders._base import Fault
@@ -31,25 +33,26 @@ if TYPE_CHECKING:
 _LOW_DISK_BYTES = 1 << 30
 
 
-class Result(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
-
-    what: str
-    state: Literal["ok", "note", "wrong", "unreachable"]
-    says: str
-    do: str = ""
-
-
 async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -> list[Result]:
     """All results, in the order in which to mend them."""
     return [
         _tables(settings),
         *_data_dir(settings.data_dir),
+        *ledger_results(settings),
         *_log(settings.data_dir),
         await _gateway(settings, environ, now_ms),
         *await _kafka(settings, environ),
-        *_not_yet(settings),
+        *await _elasticsearch(settings),
     ]
+
+
+async def _elasticsearch(settings: Settings) -> list[Result]:
+    if settings.elasticsearch is None:
+        return []
+    # Here, not above: nobody without Elasticsearch waits for its client to load.
+    from console import elastic  # noqa: PLC0415
+
+    return await elastic.examine(settings)
 
 
 def _tables(settings: Settings) -> Result:
@@ -212,9 +215,3 @@ def _permission(kafka: Kafka, topics: Topics, found: "Reach") -> Result:
     return Result(
         "kafka permission", "wrong", f"{user} lacks {'; '.join(denied)}", "allow it at the brokers"
     )
-
-
-def _not_yet(settings: Settings) -> Iterator[Result]:
-    if settings.elasticsearch is not None:
-        says = "configured, and not used by this version: nothing is indexed there"
-        yield Result("elasticsearch", "note", says)

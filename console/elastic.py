@@ -9,36 +9,19 @@ from typing import Literal
 
 from elasticsearch import AsyncElasticsearch
 
-from console.checkup import Result
 from console.fault import Negative, Unreachable, words
 from console.report import many
-from evidence.elastic.client import ERRORS, Options, Trouble, connect, reach, read_api_key, said
+from console.result import Result
+from console.standing import backlog_results
+from evidence.elastic.client import ERRORS, Trouble, connect, reach, said
 from evidence.elastic.roles import WRITER
 from evidence.elastic.setup import Step, lacking_privileges, set_up
-from evidence.elastic.templates import EVIDENCE
 from evidence.settings import Elasticsearch
-from evidence.store import EmbeddedStore
+from streams.elastic import options_of
 from streams.settings import Settings
 
 _DOWN = frozenset({"unreachable", "timeout", "broken", "tls", "busy", "server"})
 """Troubles of a server that does not do what it would do at another time, or for nobody."""
-
-
-def options_of(settings: Elasticsearch) -> Options:
-    """How to come in, with the key that its file holds now.
-
-    Raises:
-        ValueError: the file is unreadable, or holds no key.
-    """
-    key = settings.api_key_file
-    return Options(
-        hosts=tuple(settings.hosts),
-        api_key="" if key is None else read_api_key(key),
-        ca_file=settings.ca_file,
-        client_certificate_file=settings.client_certificate_file,
-        client_key_file=settings.client_key_file,
-        timeout_s=settings.timeout,
-    )
 
 
 async def examine(settings: Settings) -> list[Result]:
@@ -56,10 +39,9 @@ async def examine(settings: Settings) -> list[Result]:
             results.append(await _reach(client))
             results.append(await _permission(client))
             results += await _templates(client, elastic)
-            results += await _backlog(client, settings)
         except ERRORS as error:
             results.append(_hindered(said(error)))
-    return results
+    return [*results, *backlog_results(settings)]
 
 
 @contextmanager
@@ -132,24 +114,3 @@ def template_results(steps: list[Step]) -> Iterator[Result]:
         yield Result(
             what, "ok", f"{many(len(steps), 'template and index', 'templates and indices')}"
         )
-
-
-async def _backlog(client: AsyncElasticsearch, settings: Settings) -> list[Result]:
-    """How much of this machine's log is not indexed yet."""
-    what = "elasticsearch backlog"
-    if settings.kafka is not None:
-        return []
-    try:
-        with EmbeddedStore.open_readonly(settings.data_dir) as store:
-            last = store.log.last_seq
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        return [Result(what, "wrong", words(error))]
-    newest = {"newest": {"max": {"field": "event.sequence"}}}
-    answer = await client.search(index=EVIDENCE, size=0, ignore_unavailable=True, aggs=newest)
-    indexed = int(answer["aggregations"]["newest"]["value"] or 0)
-    if indexed >= last:
-        return [Result(what, "ok", f"none of {many(last, 'entry', 'entries')}")]
-    says = f"{last - indexed:,} of {many(last, 'entry', 'entries')} not indexed yet"
-    return [Result(what, "note", says, "it is caught up while `breachline run` runs")]

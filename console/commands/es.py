@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from console.elastic import examine, options_of, troubled
+from console.elastic import examine, troubled
 from console.fault import Negative, Refused, Unreachable
 from console.options import as_json, common, print_ndjson, refusing, settings_of
 from evidence.elastic.client import connect
@@ -14,6 +14,7 @@ from evidence.elastic.kibana import ndjson
 from evidence.elastic.roles import ROLES
 from evidence.elastic.setup import Step, set_up
 from evidence.settings import Elasticsearch
+from streams.elastic import options_of
 from streams.plain import plain
 from streams.settings import Settings
 

@@ -4,7 +4,8 @@ import socket
 import msgspec
 import pytest
 
-from console.checkup import Result, examine, kafka_results
+from console.checkup import examine, kafka_results
+from console.result import Result
 from streams.kafka.reach import Reach, Topic, Trouble
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, plans
@@ -34,6 +35,7 @@ def test_a_fresh_machine(look, tmp_path):
         "configured files": "ok",
         "data directory": "ok",
         "digest key": "note",
+        "ledger key": "note",
         "store": "note",
         "gateway": "note",
     }
@@ -119,9 +121,10 @@ def test_a_gateway_that_is_down_or_missing(look):
     )  # fmt: skip
 
 
-def test_what_this_version_does_not_use_is_said(look):
-    found = look(elasticsearch={"hosts": ["http://127.0.0.1:9200"]})
-    assert found["elasticsearch"][0] == "note"
+def test_an_elasticsearch_that_is_down(look):
+    found = look(elasticsearch={"hosts": ["http://127.0.0.1:9"]})
+    assert found["elasticsearch"][0] == "unreachable"
+    assert "127.0.0.1:9" in found["elasticsearch"][1]
 
 
 def test_a_kafka_that_is_down(look):

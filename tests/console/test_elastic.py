@@ -2,15 +2,16 @@ import asyncio
 
 import pytest
 
-from console.checkup import Result
-from console.elastic import examine, options_of, template_results, troubled
+from console.elastic import examine, template_results, troubled
 from console.fault import Negative, Unreachable
+from console.result import Result
 from evidence.elastic.client import Options, connect
 from evidence.elastic.setup import Step, set_up
 from evidence.settings import Elasticsearch
 from evidence.store import EmbeddedStore
-from streams.settings import Kafka, Settings
-from tests._events import action, receipt
+from streams.elastic import options_of
+from streams.settings import Settings
+from tests._events import action
 from tests.evidence.elastic._server import Server, refusal
 
 RETENTION_S = 30 * 86_400
@@ -113,37 +114,14 @@ def test_a_key_file_that_is_gone(settings, tmp_path):
     assert str(tmp_path / "key") in only.says
 
 
-BACKLOGS = [
-    ("all of it", None, "note", "2 of 2 entries not indexed yet"),
-    ("a part", 1.0, "note", "1 of 2 entries not indexed yet"),
-    ("none", 2.0, "ok", "none of 2 entries"),
-]
-
-
-@pytest.mark.parametrize(("name", "newest", "state", "says"), BACKLOGS)
-def test_what_is_not_indexed_yet(server, settings, tmp_path, name, newest, state, says):
+def test_what_is_not_indexed_yet_is_said_whether_or_not_it_answers(server, settings, tmp_path):
     prepare(server)
     with EmbeddedStore.open(tmp_path) as store:
         store.log.append_intent(action())
-        store.log.append_receipt(receipt())
-    server.newest_sequence = newest
-    *_, last = looked(settings)
-    assert (last.what, last.state, last.says) == ("elasticsearch backlog", state, says), name
-
-
-def test_a_store_that_cannot_be_read_is_said(server, settings, tmp_path):
-    prepare(server)
-    (tmp_path / "breachline.db").write_bytes(b"x" * 5000)
-    *_, last = looked(settings)
-    assert (last.what, last.state) == ("elasticsearch backlog", "wrong")
-
-
-def test_on_kafka_the_backlog_is_the_workers(server, settings, tmp_path):
-    prepare(server)
-    with EmbeddedStore.open(tmp_path) as store:
-        store.log.append_intent(action())
-    on_kafka = settings.model_copy(update={"kafka": Kafka(brokers=["127.0.0.1:9092"])})
-    assert [one.what for one in looked(on_kafka)][-1] == "elasticsearch templates"
+    down = Elasticsearch(hosts=["http://127.0.0.1:9"])
+    for one in (settings, settings.model_copy(update={"elasticsearch": down})):
+        *_, last = looked(one)
+        assert (last.what, last.says) == ("elasticsearch backlog", "1 of 1 entry not indexed yet")
 
 
 def test_each_kind_of_step():
