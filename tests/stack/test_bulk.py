@@ -38,14 +38,14 @@ def send(node, *batches, **options):
 def found(node, index):
     """Every document of an index, by number: a page is no answer to how many there are."""
     assert node.ask("POST", f"{index}/_refresh")[0] == 200
-    numbers, after = [], {}
+    numbers: list[int] = []
+    query = {"size": 5_000, "sort": [{"n": "asc"}], "_source": ["n"]}
     while True:
-        query = {"size": 5_000, "sort": [{"n": "asc"}], "_source": ["n"], **after}
         hits = node.ask("POST", f"{index}/_search", query)[1]["hits"]["hits"]
         if not hits:
             return numbers
         numbers += [hit["_source"]["n"] for hit in hits]
-        after = {"search_after": hits[-1]["sort"]}
+        query["search_after"] = hits[-1]["sort"]
 
 
 def told(sent):
