@@ -17,7 +17,7 @@ from deploy.prepare import write
 from evidence.elastic.roles import SETUP, WRITER
 
 URL = "https://elasticsearch:9200"
-# The worker also puts the templates in place: it is the one that knows the configuration.
+# `es setup` comes in with the worker's configuration, and so with its key: `elastic-templates`.
 ROLES = {"breachline_writer": WRITER, "breachline_setup": SETUP}
 TIMEOUT_S = 30
 
