@@ -105,7 +105,7 @@ def outcome(folder, data, printed):
     ) as s:
         findings = sorted(name for (name,) in s.execute("SELECT id FROM finding"))
         bodies = dict(s.execute("SELECT id, body FROM finding"))
-        intents = s.execute("SELECT subject FROM log WHERE kind = 'intent'").fetchall()
+        intents = s.execute("SELECT subject FROM body WHERE kind = 'intent'").fetchall()
     count = "SELECT count(*) AS events, count(DISTINCT event) AS distinct_events FROM events"
     names = [incident["id"] for incident in incidents]
     return {
