@@ -4,6 +4,7 @@ Settings come in; what became of documents goes out. A key that is refused is re
 file, so that a renewed one is taken up without a restart. No fault of it may raise.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -49,11 +50,17 @@ class Elastic:
         self._client: AsyncElasticsearch | None = None
         self._stale = False
         self._bulk: Bulk | None = None
+        self._one = asyncio.Lock()
+        """Who finds the key stale closes the client that the other would be using."""
         self._known = False
         """Whether what stands there of the heads was looked at."""
 
     async def send(self, batch: Sequence[Document]) -> Sent:
-        """As `Bulk.send`; one call at a time."""
+        """As `Bulk.send`."""
+        async with self._one:
+            return await self._send(batch)
+
+    async def _send(self, batch: Sequence[Document]) -> Sent:
         try:
             client = await self._opened()
         except ValueError as error:
@@ -67,6 +74,10 @@ class Elastic:
 
     async def put(self, head: Head, at_ms: int) -> None:
         """As `streams.heads.Place.put`."""
+        async with self._one:
+            await self._put(head, at_ms)
+
+    async def _put(self, head: Head, at_ms: int) -> None:
         try:
             client = await self._opened()
             await self._compare(client, head)

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from console.standing import backlog_results
 from evidence.elastic.client import Options, connect
 from evidence.elastic.setup import set_up
 from evidence.keys import CredentialDigest
@@ -265,6 +266,8 @@ def outcome(service, name, kind, rate):
         assert (at.kind, bool(at.trouble)) == (kind, True)
         assert backlog(store) == store.log.last_seq - at.seq > 0
         assert undeliverable(store) == []
+    (said,) = backlog_results(service.settings)  # as `breachline doctor` shows it
+    assert (said.state, at.trouble in said.says) == ("wrong", True)
 
 
 def recovered(node, service):

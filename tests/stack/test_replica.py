@@ -1,6 +1,7 @@
 """From any machine: a deployment on the real Kafka answers as one scan of the same lines does."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -36,7 +37,7 @@ def asked(*args):
 
 
 class Machine:
-    """A data directory and a configuration, with the deployment's digest key."""
+    """A data directory and a configuration, with the deployment's keys."""
 
     def __init__(self, folder, kafka):
         self.folder = folder
@@ -45,7 +46,8 @@ class Machine:
         key = self.data / "keys" / "digest.key"
         key.write_bytes(b"k" * 32)
         key.chmod(0o600)
-        load_signer(self.data, Ledger().origin, create=True)
+        load_signer(folder.parent / "deployment", Ledger().origin, create=True)
+        shutil.copytree(folder.parent / "deployment/keys", self.data / "keys", dirs_exist_ok=True)
         self.config = folder / "breachline.yaml"
         text = _attack.CONFIG + f"data_dir: {json.dumps(str(self.data))}\n"
         self.config.write_text(text + f"kafka: {json.dumps(kafka)}\n" if kafka else text)
