@@ -6,6 +6,7 @@ In: what `Task` hands on. Out: messages and journal. They wire a stage to its ta
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -256,6 +257,10 @@ class DecideTask(Task):
         """Let what goes on beside have its last word, before this is cancelled."""
         self._ending.set()
         await ended(self._telling, STOP_S)
+        # How far others were told; if it does not work, the next owner tells them again.
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self.commit()
 
     def _durable(self, decide: Decide) -> Callable[[], Awaitable[None]]:
         async def durable() -> None:
