@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from evidence._database import chunks
+from evidence._database import FILE, _mapped, chunks
 from evidence._exposures import ExposureTables
 from evidence._progress import Progress
 from evidence.ledger import Ledger
@@ -212,6 +212,27 @@ class EmbeddedStore(ExposureTables, Progress):
         return [name for (name,) in self.rows(f"looking for {table} {prefix}", sql, values)]
 
     # Retention
+
+    def forget_rows(self) -> None:
+        """Drop what is remembered of rows: an erasure changed them."""
+        self._forget()
+
+    def scrub(self) -> None:
+        """Write the file anew, so that nothing is left in it of rows that are gone.
+
+        MUST NOT be called inside a transaction; takes as long as writing the file does.
+
+        Raises:
+            TimeoutError: another process reads, and keeps what was there before in sight.
+        """
+        with _mapped(self.path / FILE, "scrubbing the store"):
+            self._db.execute("VACUUM")
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise TimeoutError(
+                f"scrubbing {self.path / FILE}: another process reads it, so that freed pages are "
+                "still on the disk: end it, and erase once more"
+            )
 
     def prune(self, now_ms: int, lookback_ms: int) -> dict[str, int]:
         """Remove what is older than the look-back; how many of each.

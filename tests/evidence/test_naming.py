@@ -32,10 +32,23 @@ def test_named_or_not(name, value, exact, mentioned):
 def test_every_mention_is_replaced_and_nothing_else():
     value = {"actor": ("principal", "u-1"), "u-1": ["u-11", "u-1 and u-1, u-12", 7, None]}
     assert Name("u-1").replaced(value, "x") == {
-        "actor": ["principal", "x"], "x": ["u-11", "x and x, u-12", 7, None],
+        "actor": ("principal", "x"), "x": ["u-11", "x and x, u-12", 7, None],
     }  # fmt: skip
 
 
 def test_an_id_is_no_pattern():
     assert not Name("u.1").is_mentioned("uX1")
     assert Name("a|b").replaced("a|b", r"\1") == r"\1"
+
+
+def test_a_plain_word_may_be_the_name_of_a_field():
+    person = Name("event")
+    assert not person.is_in({"event": 1})
+    assert person.is_in({"event": "event"})
+    assert person.replaced({"event": ["event"]}, "x") == {"event": ["x"]}
+
+
+@pytest.mark.parametrize("word", ["", "open", "critical", "principal", "gateway"])
+def test_a_word_of_the_domain_is_nobodys_id(word):
+    with pytest.raises(ValueError, match="no id that can be told from our own words"):
+        Name(word)
