@@ -7,6 +7,7 @@ import click
 
 from console.case import answering, desk_of, incident_of
 from console.custody import COMMANDS, sha256_of, told, why
+from console.evidence_search import search
 from console.fault import Negative, Refused
 from console.ledger import heads, key, rebuild
 from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
@@ -160,6 +161,7 @@ def verify(bundle_file: Path) -> None:
     click.echo(f"{bundle_file}: every file and every line matches its digest.")
 
 
+command.add_command(search)
 command.add_command(stix)
 for _one in (heads, key, rebuild):
     command.add_command(_one)

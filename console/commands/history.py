@@ -1,14 +1,14 @@
 """`breachline history`: search the access events that were kept, or ask SQL of them."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from console.case import folder_of, opened
 from console.custody import told, why
+from console.history_search import line, search
 from console.options import (
     as_json,
     common,
@@ -20,18 +20,18 @@ from console.options import (
 )
 from evidence.history import History
 from intake.addresses import canonical_address
-from records.ids import iso
 from streams.plain import plain
 
 _EXAMPLE = """\b
 Examples:
   breachline history --ip 203.0.113.7 --since 2026-11-22T10:00Z
   breachline history --user u-18 --json
+  breachline history search 'user.id:u-66 AND breachline.verdict:foreign'
   breachline history --sql "SELECT route, count(*) FROM events GROUP BY ALL ORDER BY 2 DESC"
 """
 
 
-@click.command(epilog=_EXAMPLE)
+@click.group(invoke_without_command=True, epilog=_EXAMPLE)
 @click.option("--ip", help="Client address.")
 @click.option("--principal", help="Who was asking.")
 @click.option("--session", help="Session digest, as findings give it.")
@@ -46,7 +46,9 @@ Examples:
 @why
 @as_json
 @common
+@click.pass_context
 def command(
+    context: click.Context,
     ip: str | None,
     principal: str | None,
     session: str | None,
@@ -63,7 +65,13 @@ def command(
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
-    """Search the kept access events, by time; all that match are printed."""
+    """Search the kept access events, by time; all that match are printed.
+
+    With the options below, or with a query over ECS fields: breachline history search --help
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
     settings = settings_of(config, data_dir)
     asked = {
         "ip": ip, "principal": principal, "session": session, "user": user, "route": route,
@@ -89,15 +97,15 @@ def command(
             print_ndjson({key: _plain(value) for key, value in row.items()} for row in found)
             return
         for row in found:
-            click.echo(plain(_line(row)))
+            click.echo(plain(line(row)))
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    when, who = iso(row["time_ms"])[:19].replace("T", " "), row["principal"] or "-"
-    return (
-        f"{when} {row['ip']:<15} {who:<12} {row['verdict']:<12} {row['outcome']:<8} "
-        f"{row['method']} {row['path']} {row['status']}"
-    )
+def _refuse_options(context: click.Context) -> None:
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if source is ParameterSource.COMMANDLINE:
+            name = context.invoked_subcommand
+            raise click.UsageError(f"{option.opts[-1]} stands before {name}: put options after it")
 
 
 def _plain(value: object) -> object:
@@ -105,3 +113,6 @@ def _plain(value: object) -> object:
     if value is None or isinstance(value, str | int | float | bool | list | dict):
         return value
     return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+command.add_command(search)

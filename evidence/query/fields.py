@@ -115,4 +115,4 @@ def nearest(name: str, fields: _Table) -> str | None:
 def known(fields: _Table) -> str:
     """The fields in a few words, for who does not know any."""
     usual = [name for name, field in fields.items() if field.anywhere]
-    return f"fields such as {', '.join(usual[:4])} (--help names more)"
+    return f"fields such as {', '.join(usual[:4])} (--fields lists all)"
