@@ -67,7 +67,7 @@ def load_signer(data_dir: Path, name: str, *, key_file: Path | None = None, crea
             f"reading the {_WHAT}: {path} holds a key that was replaced since, says "
             f"{_public(data_dir)}: restore the key of its last line"
         )
-    _make_known(data_dir, signer.key)
+    make_known(data_dir, signer.key)
     return signer
 
 
@@ -92,7 +92,7 @@ def rotate(
         # The new key is kept before anything is signed with it: a crash must not lose it.
         _secret_file.create(_next(path), _encode(name, Ed25519PrivateKey.generate()))
         new = _read(_next(path), name)
-        _make_known(data_dir, new.key)
+        make_known(data_dir, new.key)
         yield old, new
         _secret_file.move(_next(path), path)
 
@@ -115,6 +115,20 @@ def known_keys(data_dir: Path) -> list[VerifierKey]:
         except ValueError as fault:
             raise ValueError(f"{path} line {number}: {fault}") from None
     return keys
+
+
+def make_known(data_dir: Path, key: VerifierKey) -> None:
+    """Write a public key to ledger.pub, if it is not there, for those who check what it signed.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: ledger.pub is damaged.
+    """
+    keys = known_keys(data_dir)
+    if key not in keys:
+        text = "".join(f"{known.format()}\n" for known in [*keys, key])
+        path = _secret_file.keys_folder(data_dir) / PUBLIC_FILE
+        _secret_file.replace(path, text.encode(), mode=0o644)
 
 
 def _public(data_dir: Path) -> Path:
@@ -150,14 +164,6 @@ def _create(path: Path, name: str, data_dir: Path) -> None:
     # A folder that the settings name may be shared: its permissions stay as they are.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _secret_file.create(path, _encode(name, Ed25519PrivateKey.generate()))
-
-
-def _make_known(data_dir: Path, key: VerifierKey) -> None:
-    keys = known_keys(data_dir)
-    if key not in keys:
-        text = "".join(f"{known.format()}\n" for known in [*keys, key])
-        path = _secret_file.keys_folder(data_dir) / PUBLIC_FILE
-        _secret_file.replace(path, text.encode(), mode=0o644)
 
 
 def _encode(name: str, private: Ed25519PrivateKey) -> bytes:

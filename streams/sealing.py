@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from evidence.checkpoint import parse
-from evidence.signing import Signer, load_signer
+from evidence.signing import Signer, load_signer, make_known
 from evidence.store import EmbeddedStore
 from streams.settings import Settings
 
@@ -49,6 +49,8 @@ def open_scan(settings: Settings, out: Path) -> Iterator[EmbeddedStore]:
     with _signing(settings) as signer, EmbeddedStore.open(out, durable=False) as store:
         # Under the live log's name, or another scan's, its heads would prove that log forked.
         store.ledger.sign_with(f"{settings.ledger.origin}/scan/{uuid4().hex}", [signer])
+        # Whoever is given the result checks it, and what is exported from it, by this key.
+        make_known(out, signer.key)
         yield store
 
 

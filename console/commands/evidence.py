@@ -8,11 +8,12 @@ import click
 from console.case import answering, desk_of, incident_of
 from console.custody import COMMANDS, sha256_of, told, why
 from console.evidence_search import search
-from console.fault import Negative, Refused
+from console.fault import Refused
 from console.ledger import heads, key, rebuild
 from console.options import as_json, common, from_dir, offline, print_ndjson, refusing, settings_of
 from console.report import many, path_text
 from console.stix_export import stix
+from console.verifying import sealing, verify
 from evidence import bundle
 from evidence.store import EmbeddedStore
 from incidents.documents import (
@@ -109,6 +110,9 @@ def show(
 @command.command(epilog="Example: breachline evidence export inc-4f1c -o case.zip")
 @click.argument("incident")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--redact", is_flag=True, help="Without raw lines and affected people; it still verifies."
+)
 @from_dir
 @offline
 @why
@@ -116,13 +120,14 @@ def show(
 def export(
     incident: str,
     output: Path,
+    redact: bool,
     from_dir: Path | None,
     offline: bool,
     why: str,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
-    """Write everything about INCIDENT to one bundle, with a manifest of digests."""
+    """Write everything about INCIDENT to one bundle: with proofs, and a signed manifest."""
     if not output.parent.is_dir():
         raise Refused(f"writing {output}: there is no folder {output.parent}; make it first")
     settings = settings_of(config, data_dir)
@@ -140,6 +145,8 @@ def export(
             affected=[affected_document(row) for row in impact.rows],
             objects=map(object_document, impact.objects),
             events=events,
+            redact=redact,
+            **sealing(settings, store),
         )
     with refusing():
         told(
@@ -150,19 +157,9 @@ def export(
     click.echo(f"Check it anywhere: breachline evidence verify {output}")
 
 
-@command.command(epilog="Example: breachline evidence verify case.zip")
-@click.argument("bundle_file", type=click.Path(path_type=Path, dir_okay=False))
-def verify(bundle_file: Path) -> None:
-    """Check every digest of a BUNDLE; exit 1 and name what differs if one does not match."""
-    with refusing():
-        problems = bundle.verify(bundle_file)
-    if problems:
-        raise Negative("\n".join([f"{bundle_file}: not intact", *(f"  {p}" for p in problems)]))
-    click.echo(f"{bundle_file}: every file and every line matches its digest.")
-
-
 command.add_command(search)
 command.add_command(stix)
+command.add_command(verify)
 for _one in (heads, key, rebuild):
     command.add_command(_one)
 for _one in COMMANDS:

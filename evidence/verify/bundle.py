@@ -10,7 +10,7 @@ import hashlib
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -24,6 +24,7 @@ from evidence.verify.package import (
     SIGNATURE,
     Manifest,
     check_packing,
+    digest_before,
     read_manifest,
     rows,
     text,
@@ -77,25 +78,34 @@ def check_bundle(
         OSError: it cannot be read.
     """
     report = Report(str(path), "bundle")
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as bundle:
-            check_packing(file, bundle, report)
-            found = read_manifest(bundle, report)
-            if found is not None:
-                _Check(bundle, *found, report).all(trusted, published)
-    except DAMAGED as error:
-        report.add("unreadable", f"{path.name} is no readable zip: {error}")
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as bundle:
+                if not check_packing(file, bundle, report):
+                    return report
+                found = read_manifest(bundle, report)
+                if found is not None:
+                    _Check(file, bundle, *found, report).all(trusted, published)
+        except DAMAGED as error:
+            report.add("unreadable", f"{path.name} is no readable zip: {error}")
     return report
 
 
 class _Check:
     def __init__(
-        self, bundle: zipfile.ZipFile, manifest: Manifest, data: bytes, report: Report
+        self,
+        file: IO[bytes],
+        bundle: zipfile.ZipFile,
+        manifest: Manifest,
+        data: bytes,
+        report: Report,
     ) -> None:
+        self._file = file
         self._bundle = bundle
         self._manifest = manifest
         self._data = data
         self._report = report
+        self._keyless = False
         self._redacted = bool(manifest.redactions)
         self._lines = Lines(bundle, manifest, report)
         self._entered: dict[str, set[bytes]] = {name: set() for name in _OF_KIND}
@@ -136,11 +146,15 @@ class _Check:
         except ValueError as error:
             self._report.add("unreadable", f"keys: {error}")
             own = []
-        if trusted is None:
-            names = ", ".join(map(str, own)) or "none"
+        if trusted is None and own:
             self._report.unproven.append(
                 "who signed it: the key is the bundle's own. Compare it with one from elsewhere, "
-                f"or give that with --key: {names}"
+                f"or give that with --key: {', '.join(map(str, own))}"
+            )
+        elif trusted is None:
+            self._keyless = True
+            self._report.unproven.append(
+                "who signed it, and whether it is signed at all: no key is in it, give one (--key)"
             )
         return Trust(own if trusted is None else trusted, own)
 
@@ -153,16 +167,19 @@ class _Check:
             else:
                 self._report.unproven.append(says)
             return
-        want = f"{NEW}\nsha256 {hashlib.sha256(self._data).hexdigest()}\n"
+        place = self._bundle.getinfo(SIGNATURE).header_offset
+        whole = digest_before(self._file, place)
+        manifest = f"{NEW}\nmanifest sha256 {hashlib.sha256(self._data).hexdigest()}\n"
         try:
             note = read_note(found)
             signers = trust.check(note, "the manifest")
         except (LookupError, ValueError) as error:
             self._refuse(error)
             return
-        if note.text != want:
-            says = "the manifest is not the one that was signed"
-            self._report.add("altered", says)
+        if not note.text.startswith(manifest):
+            self._report.add("altered", "the manifest is not the one that was signed")
+        elif note.text != f"{manifest}package sha256 {whole}\n":
+            self._report.add("altered", "the file is not packed as it was when it was signed")
         elif sorted(map(str, signers)) != sorted(self._manifest.signed_by):
             self._report.add("altered", "the manifest is not signed by those that it names")
 
@@ -170,7 +187,7 @@ class _Check:
         try:
             note = read_note(text(self._bundle, "checkpoint", self._report))
             head = read_head(note.text)
-            signers = trust.check(note, "the head")
+            signers = [] if self._keyless else trust.check(note, "the head")
         except (LookupError, ValueError) as error:
             self._refuse(error)
             return None
@@ -281,7 +298,8 @@ class _Check:
             try:
                 note = read_note(one.note)
                 old = read_head(note.text)
-                trust.check(note, f"the published head in {where}")
+                if not self._keyless:
+                    trust.check(note, f"the published head in {where}")
             except (LookupError, ValueError) as error:
                 self._refuse(error)
                 continue

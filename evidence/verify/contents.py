@@ -35,10 +35,12 @@ class Captured(msgspec.Struct, frozen=True):
 class Erasure(msgspec.Struct, frozen=True):
     """What is read of an erasure's payload."""
 
-    entries: list[str] = []
-    """Ids of the entries whose content went."""
+    entries: int = 0
+    """How many entries lost their content."""
+    numbers: list[int] | None = None
+    """Which, counted from 1, where it says so."""
     events: list[str] = []
-    """Events of the lines that went."""
+    """Events of the lines that went while entries still refer to them."""
 
 
 class Leaf(msgspec.Struct, frozen=True):
@@ -72,7 +74,7 @@ def misplaced(entry_id: bytes, kind: bytes, at_ms: int, subject: bytes, payload:
     names = _FIELDS.get(kind)
     if names is None:
         # It is searched by its subject, so that a changed one would hide it.
-        if not subject or subject == entry_id or msgspec.json.encode(subject.decode()) in payload:
+        if subject in {b"", entry_id, kind} or msgspec.json.encode(subject.decode()) in payload:
             return ""
         return f"its subject {subject.decode()!r} is not in its content"
     try:

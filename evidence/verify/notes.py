@@ -103,8 +103,8 @@ def read_head(text: str) -> Head:
     Raises:
         ValueError: it is none.
     """
-    origin, size, root, *more = [*text.split("\n"), "", ""]
-    if not _NAME.fullmatch(origin) or not _SIZE.fullmatch(size) or any(more) or not text:
+    origin, size, root, *end = [*text.split("\n"), "", ""]
+    if not _NAME.fullmatch(origin) or not _SIZE.fullmatch(size) or end != ["", "", ""]:
         raise ValueError("it is no checkpoint: that has three lines, origin, size and root")
     data = _base64(root, "its root")
     if len(data) != 32:

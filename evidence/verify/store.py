@@ -6,7 +6,7 @@ it against; a report goes out. One entry at a time is in memory. It writes nothi
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
@@ -63,6 +63,38 @@ def origin_of(path: Path) -> str:
             return _origin(db)
         except sqlite3.DatabaseError:
             return ""
+
+
+def read_heads(path: Path) -> list[tuple[int, str]]:
+    """(size, note) of each head of a store, by size, not checked.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    with _reading(path) as db:
+        rows = db.execute("SELECT size, note FROM head ORDER BY size").fetchall()
+    return [(int(size), _text(note)) for size, note in rows]
+
+
+def read_leaves(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """(entry id, leaf) of each entry of a store, in order, not checked.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    with _reading(path) as db:
+        sql = "SELECT entry_id, kind, at_ms, commitment FROM log ORDER BY seq"
+        for entry_id, kind, at_ms, commitment in db.execute(sql):
+            yield entry_id, leaf_of(kind, at_ms, commitment)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(_open(path)) as db:
+        try:
+            yield db
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path / DATABASE} is damaged: {error}") from None
 
 
 def check_store(
@@ -131,7 +163,8 @@ class _Check:
         self._trust = trust
         self._report = report
         self._origin = ""
-        self._erased: dict[int, Erasure] = {}
+        self._erasures: dict[int, Erasure] = {}
+        self._erased: dict[int, int] = {}
         self._lines_erased: set[str] = set()
         self._last_head = 0
         self._wrong_nodes: list[tuple[int, int, bytes | None]] = []
@@ -178,6 +211,10 @@ class _Check:
         tree, last, gaps = Growing(), 0, False
         for row in self._db.execute(_ROWS):
             seq, entry_id, kind, at_ms, commitment, also, subject, salt, payload = row
+            if seq < 1:
+                report.add("inserted", f"there is an entry with the number {seq}")
+                gaps = True
+                continue
             last += 1
             if seq != last:
                 self._gap(last, seq)
@@ -221,19 +258,19 @@ class _Check:
         self._report.add("altered", f"entry {seq - 1} ({name}) was altered: {why}", seq - 1, name)
 
     def _gap(self, first: int, seq: int) -> None:
-        if seq < first:
-            self._report.add("inserted", f"there is an entry with the number {seq}", seq - 1)
-        else:
-            one = seq - first == 1
-            lacking = f"entry {first - 1} is" if one else f"entries {first - 1} to {seq - 2} are"
-            self._report.add("missing", f"{lacking} missing", first - 1)
+        one = seq - first == 1
+        lacking = f"entry {first - 1} is" if one else f"entries {first - 1} to {seq - 2} are"
+        self._report.add("missing", f"{lacking} missing", first - 1)
 
     def _bare(self, seq: int, entry_id: bytes) -> None:
         """Without content: only where an erasure names it."""
         row = self._db.execute("SELECT because FROM erased WHERE seq = ?", (seq,)).fetchone()
-        erasure = self._erased.get(row[0]) if row else None
-        name = entry_id.decode(errors="backslashreplace")
-        if erasure is None or name not in erasure.entries:
+        because = row[0] if row and row[0] > seq else 0
+        erasure = self._erasures.get(because)
+        if erasure is not None and (erasure.numbers is None or seq in erasure.numbers):
+            self._erased[because] = self._erased.get(because, 0) + 1
+        else:
+            name = entry_id.decode(errors="backslashreplace")
             says = f"entry {seq - 1} ({name}) has lost its content, and no erasure names it"
             self._report.add("missing", says, seq - 1, name)
 
@@ -243,7 +280,7 @@ class _Check:
                 erasure = msgspec.json.decode(payload, type=Erasure)
             except (ValueError, TypeError):
                 continue  # it is named as altered in its turn
-            self._erased[seq] = erasure
+            self._erasures[seq] = erasure
             self._lines_erased.update(erasure.events)
 
     def _line(self, seq: int, entry_id: bytes, payload: bytes) -> None:
@@ -324,9 +361,14 @@ class _Check:
             self._report.add("inserted", says)
 
     def _leftovers(self) -> None:
+        for because, erasure in self._erasures.items():
+            gone = self._erased.get(because, 0)
+            if gone != erasure.entries:
+                says = f"entry {because - 1} erased {erasure.entries} entries, and {gone} are gone"
+                self._report.add("missing", says, because - 1)
         for (seq,) in self._db.execute(_GONE.format("body", "log")):
             says = f"there is content with the number {seq}, and no such entry"
-            self._report.add("inserted", says, seq - 1)
+            self._report.add("inserted", says)
         for (seq,) in self._db.execute(_GONE.format("erased", "log")):
             self._report.add("inserted", f"number {seq} is noted as erased, and is no entry")
         sql = "SELECT seq FROM erased WHERE seq IN (SELECT seq FROM body)"

@@ -16,68 +16,75 @@ from evidence.verify.tree import Growing, leaf_hash
 Record = tuple[bytes, bytes]
 
 
-def check_topic(
-    name: str,
-    records: Iterable[Record],
-    heads: Iterable[str],
-    trust: Trust,
-    *,
-    beside: Iterable[Record] | None = None,
-    published: Iterable[Mark] | None = None,
-) -> Report:
-    """Check a topic.
+class TopicCheck:
+    """Takes a topic's records one by one; `end` gives the report.
 
     heads: notes of the log's heads, by size. beside: (entry id, leaf) of each entry of the store.
+    least: how many entries the topic must have; the store may be ahead of it by more.
     published: heads that stand elsewhere, by size.
     """
-    report = Report(name, "topic")
-    traces = [Trace(report, _marks(heads, trust, report))]
-    if published is not None:
-        traces.append(Trace(report, iter(published), published=True))
-    tree = Growing()
-    compare = _Beside(iter(beside), report) if beside is not None else None
-    for key, leaf in _first(records, report):
+
+    def __init__(
+        self,
+        name: str,
+        heads: Iterable[str],
+        trust: Trust,
+        *,
+        beside: Iterable[Record] | None = None,
+        least: int = 0,
+        published: Iterable[Mark] | None = None,
+    ) -> None:
+        self._report = Report(name, "topic")
+        self._trust = trust
+        self._traces = [Trace(self._report, _marks(heads, trust, self._report))]
+        if published is not None:
+            self._traces.append(Trace(self._report, iter(published), published=True))
+        self._tree = Growing()
+        self._seen: dict[bytes, bytes] = {}
+        self._beside = _Beside(iter(beside), least, self._report) if beside is not None else None
+
+    def add(self, key: bytes, leaf: bytes) -> None:
+        """The next record: a leaf, where its key is new; else it must say the same again."""
+        hashed, name = leaf_hash(leaf), _shown(key)
+        before = self._seen.setdefault(key, hashed[:16])
+        if len(self._seen) == self._tree.size:
+            if before != hashed[:16]:
+                says = f"another record of {name} stands behind the first, and says otherwise"
+                self._report.add("inserted", says, entry=name)
+            return
+        tree = self._tree
         if read_leaf(leaf) is None:
-            says = f"entry {tree.size} ({_shown(key)}) was altered: its record is no leaf"
-            report.add("altered", says, tree.size, _shown(key))
-        if compare is not None:
-            compare.next(tree.size, key, leaf)
-        hashed = leaf_hash(leaf)
+            says = f"entry {tree.size} ({name}) was altered: its record is no leaf"
+            self._report.add("altered", says, tree.size, name)
+        if self._beside is not None:
+            self._beside.next(tree.size, key, leaf)
         tree.add(hashed)
         tree.byte_nodes.clear()
-        for trace in traces:
+        for trace in self._traces:
             trace.keep(hashed)
             if trace.due == tree.size:
                 trace.reached(tree)
-    if compare is not None:
-        compare.end(tree.size)
-    else:
-        report.unproven.append("the ids of the entries: only a store or a bundle shows them")
-    report.entries = tree.size
-    for trace in traces:
-        trace.end(tree.size, gaps=False)
-    report.heads, report.published = traces[0].count, sum(trace.count for trace in traces[1:])
-    if tree.size and not any(trace.newest for trace in traces):
-        report.add("missing", "no head is there: nobody has signed this log")
-    elif (newest := max(trace.newest for trace in traces)) < tree.size:
-        report.unproven.append(f"entries from {newest} on: no head is over them yet")
-    report.signed_by = [str(key) for key in trust.signers]
-    for stranger, what in trust.strangers().items():
-        report.add("unknown key", f"{what} is signed by {stranger}, which is not trusted")
-    return report
 
-
-def _first(records: Iterable[Record], report: Report) -> Iterator[Record]:
-    """The first record of each key; another of the same must say the same."""
-    seen: dict[bytes, bytes] = {}
-    for key, leaf in records:
-        short = leaf_hash(leaf)[:16]
-        if key not in seen:
-            seen[key] = short
-            yield key, leaf
-        elif seen[key] != short:
-            says = f"another record of {_shown(key)} stands behind the first, and says otherwise"
-            report.add("inserted", says, entry=_shown(key))
+    def end(self) -> Report:
+        """There are no more records."""
+        report, size = self._report, self._tree.size
+        if self._beside is not None:
+            self._beside.end(size)
+        else:
+            report.unproven.append("the ids of the entries: only a store or a bundle shows them")
+        for trace in self._traces:
+            trace.end(size, gaps=False)
+        report.entries, report.heads = size, self._traces[0].count
+        report.published = sum(trace.count for trace in self._traces[1:])
+        newest = max(trace.newest for trace in self._traces)
+        if size and not newest:
+            report.add("missing", "no head is there: nobody has signed this log")
+        elif newest < size:
+            report.unproven.append(f"entries from {newest} on: no head here is over them")
+        report.signed_by = [str(key) for key in self._trust.signers]
+        for key, what in self._trust.strangers().items():
+            report.add("unknown key", f"{what} is signed by {key}, which is not trusted")
+        return report
 
 
 def _marks(heads: Iterable[str], trust: Trust, report: Report) -> Iterator[Mark]:
@@ -104,8 +111,9 @@ def _marks(heads: Iterable[str], trust: Trust, report: Report) -> Iterator[Mark]
 class _Beside:
     """Walks the store's entries along with the topic's, up to the first that differs."""
 
-    def __init__(self, entries: Iterator[Record], report: Report) -> None:
+    def __init__(self, entries: Iterator[Record], least: int, report: Report) -> None:
         self._entries = entries
+        self._least = least
         self._report = report
         self._differs: tuple[int, Record, Record] | None = None
         self._done = False
@@ -131,7 +139,7 @@ class _Beside:
             return
         if self._differs is not None:
             self._explain(None, next(self._entries, None))
-        elif (ours := next(self._entries, None)) is not None:
+        elif size < self._least and (ours := next(self._entries, None)) is not None:
             says = f"entry {size} ({_shown(ours[0])}) is missing: the topic ends before it"
             self._add("missing", says, size, ours[0])
 

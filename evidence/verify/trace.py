@@ -12,7 +12,7 @@ from itertools import combinations, islice
 import msgspec
 
 from evidence.verify.report import Report
-from evidence.verify.tree import Growing
+from evidence.verify.tree import NOTHING, Growing
 
 _RANGE = 4096
 """Leaves of a range that are remembered; a longer one is only named."""
@@ -37,9 +37,9 @@ class Trace:
         self._report = report
         self._marks = marks
         self._published = published
-        self._tree = Growing()
         self._range: list[bytes] = []
-        self._start = self._tree.copy()
+        self._start = Growing()
+        self._reached = 0
         self._broken: Mark | None = None
         self._ahead: list[bytes] = []
         self.proven = 0
@@ -53,11 +53,17 @@ class Trace:
         self._take()
 
     def _take(self) -> None:
-        self._next = next(self._marks, None)
-        if self._next is not None:
+        self.due = -1
+        for mark in self._marks:
             self.count += 1
-            self.newest = max(self.newest, self._next.size)
-        self.due = self._next.size if self._next is not None else -1
+            self.newest = max(self.newest, mark.size)
+            if mark.size == 0 and mark.root == NOTHING:
+                continue
+            if 0 < mark.size >= self._reached:
+                self._next, self.due = mark, mark.size
+                return
+            self._report.add("forged head", f"{mark.says} is over nothing, or out of order")
+        self._next = None
 
     @property
     def fits(self) -> bool:
@@ -75,6 +81,7 @@ class Trace:
     def reached(self, tree: Growing) -> None:
         """All leaves up to `due` are in this tree."""
         root = tree.root()
+        self._reached = tree.size
         while self._next is not None and self._next.size == tree.size:
             if self._broken is None:
                 if self._next.root == root:
@@ -87,8 +94,6 @@ class Trace:
     def end(self, size: int, *, gaps: bool) -> None:
         """There are no more leaves. gaps: some were missing, so that no later head can fit."""
         while self._next is not None:
-            if self._next.size < self.proven:
-                self._report.add("forged head", f"{self._next.says} is out of order")
             self._take()
         if gaps:
             return
@@ -98,16 +103,17 @@ class Trace:
             self._cut(size)
 
     def _cut(self, size: int) -> None:
-        lacking = _entries(size, self.newest)
         if self._published:
+            lacking = _entries(size, self.newest)
             says = (
                 f"{lacking} missing: a head over {self.newest} was published, and the log has "
                 f"{size}: an older copy was put back, or its end was cut off"
             )
             self._report.add("rolled back", says, size)
-        else:
-            says = f"{lacking} missing: a head is over {self.newest}, and the log has {size}"
-            self._report.add("missing", says, size)
+        elif self._report.named.isdisjoint(range(self.proven, self.newest)):
+            where = _entries(self.proven, self.newest, verb=False)
+            says = f"{self.newest - size} of {where} missing: the log has {size} in all"
+            self._report.add("missing", says, self.proven)
 
     def _explain(self, mark: Mark, size: int) -> None:
         first, last = self._start.size, mark.size
@@ -120,7 +126,8 @@ class Trace:
             return
         if not self._report.named.isdisjoint(range(first, last)):
             return
-        if (found := self._inserted(mark, size)) is not None:
+        found = self._inserted(mark, size) if size > self.newest else None
+        if found is not None:
             start, count = found
             says = f"{_entries(start, start + count)} too much: without it {mark.says} fits"
             self._report.add("inserted", says, start)

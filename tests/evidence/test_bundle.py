@@ -2,78 +2,66 @@ import base64
 import hashlib
 import json
 import stat
-import zipfile
-from typing import Any
 
 import pytest
 
-from evidence.bundle import export, verify
-from evidence.log import Approval
-from records.ids import event_id
+from evidence.bundle import export
+from evidence.checkpoint import parse
+from evidence.store import EmbeddedStore
+from evidence.verify.bundle import check_bundle
+from tests._ledger import (
+    DOCUMENTS,
+    NOW_MS,
+    ORIGIN,
+    E,
+    exported,
+    fill,
+    key,
+    line,
+    sealed,
+    signer,
+)
+from tests._ledger import unpack as parts
 
-NOW_MS = 1_790_000_100_000
-E = [event_id("a1b2", n * 100) for n in range(6)]
+
+def problems(path):
+    return [problem.says for problem in check_bundle(path, [key()]).problems]
 
 
 @pytest.fixture
-def full(store, make):
+def full(tmp_path):
     """An incident, its actions, its lines: one masked, one not UTF-8, one not kept."""
-    store.put_findings([make.finding(evidence=(E[0], E[1], E[4]))])
-    store.put_incidents([make.incident(version=3, merged=("inc-0",))])
-    lines = [make.line(0), make.line(1, masked=True), make.line(2, b"\xff\x00"), make.line(5)]
-    store.add_lines(lines)
-    store.log.append_captured(lines[2], "inc-0", NOW_MS)
-    store.log.append_intent(make.action())
-    store.log.append_intent(make.action("act-2", incident="inc-0"))
-    store.log.append_intent(make.action("act-3", incident="inc-other"))
-    store.log.append_receipt(make.receipt())
-    store.log.append_receipt(make.receipt("act-3"))
-    store.log.append_approval(
-        Approval(action="act-1", approved=True, by="ada", why="yes", at_ms=NOW_MS)
-    )
-    return store
-
-
-DOCUMENTS: dict[str, Any] = {
-    "incident": {"id": "inc-1", "b": 1, "a": "é"},
-    "findings": [{"id": "fin-1"}],
-    "affected": [{"user": "u-2", "reads": 1}, {"user": "u-1", "reads": 2}],
-    "objects": [{"object": "o-1"}],
-}
+    with sealed(tmp_path / "store") as store:
+        yield fill(store)
 
 
 @pytest.fixture
 def bundle(full, tmp_path):
-    out = tmp_path / "bundle.zip"
-    export(full, "inc-1", out, NOW_MS, **DOCUMENTS)
-    return out
-
-
-def parts(path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as bundle:
-        return {name: bundle.read(name) for name in bundle.namelist()}
+    return exported(full, tmp_path / "bundle.zip")
 
 
 def test_an_id_with_a_line_break_is_one_person(full, tmp_path):
-    out = tmp_path / "bundle.zip"
     odd = [{"user": "u-1\nu-2"}, {"user": "u-1\\nu-2"}]
-    export(full, "inc-1", out, NOW_MS, **{**DOCUMENTS, "affected": odd})
+    out = exported(full, tmp_path / "odd.zip", affected=odd)
     assert parts(out)["affected.txt"] == b'"u-1\\nu-2"\nu-1\\nu-2\n'
-    assert verify(out) == []
+    assert problems(out) == []
 
 
-def test_bundle_holds_the_incident_and_verifies(bundle, make):
+def rows(data):
+    return [json.loads(row) for row in data.splitlines()]
+
+
+def test_bundle_holds_the_incident_and_verifies(bundle):
     files = parts(bundle)
-    manifest = json.loads(files["manifest.json"])
-    assert verify(bundle) == []
+    assert problems(bundle) == []
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o600
     assert files["incident.json"] == '{"a":"é","b":1,"id":"inc-1"}'.encode()
     assert files["affected.txt"] == b"u-1\nu-2\n"
     assert files["objects.ndjson"] == b'{"object":"o-1"}\n'
+    assert files["keys"] == f"{key()}\n".encode()
     ids = {
-        name: [json.loads(row)[key] for row in files[name].splitlines()]
-        for name, key in (
-            ("findings.ndjson", "id"),
+        name: [row[field] for row in rows(files[name])]
+        for name, field in (
             ("affected.ndjson", "user"),
             ("actions.ndjson", "id"),
             ("receipts.ndjson", "action"),
@@ -82,50 +70,153 @@ def test_bundle_holds_the_incident_and_verifies(bundle, make):
         )
     }
     assert ids == {
-        "findings.ndjson": ["fin-1"],
         "affected.ndjson": ["u-2", "u-1"],
         "actions.ndjson": ["act-1", "act-2"],
         "receipts.ndjson": ["act-1"],
         "approvals.ndjson": ["act-1"],
-        "captured.ndjson": [E[2]],
+        "captured.ndjson": [E[0], E[1], E[2]],
     }
-    lines = [json.loads(row) for row in files["lines.ndjson"].splitlines()]
-    assert lines == [
+    assert rows(files["lines.ndjson"]) == [
         {
             "event": E[n],
             "source": "a1b2",
             "offset": n * 100,
-            "sha256": make.line(n, data, masked).sha256,
+            "sha256": line(n, data, masked).sha256,
             "masked": masked,
             "encoding": encoding,
-            "line": line,
+            "line": text,
         }
-        for n, data, masked, encoding, line in (
+        for n, data, masked, encoding, text in (
             (0, b"GET /users/7", False, "text", "GET /users/7"),
             (1, b"GET /users/7", True, "text", "GET /users/7"),
             (2, b"\xff\x00", False, "base64", base64.b64encode(b"\xff\x00").decode()),
         )
     ]
-    listed = {
-        name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-        for name, data in files.items()
-        if name != "manifest.json"
-    }
-    assert manifest == {
-        "format": "breachline-bundle/1",
+
+
+def test_the_manifest_lists_all_and_says_what_is_not_there(bundle):
+    files = parts(bundle)
+    assert list(files)[-2:] == ["manifest.json", "manifest.note"]
+    assert json.loads(files["manifest.json"]) == {
+        "format": "breachline-bundle/2",
         "created": "2026-09-21T14:15:00.000Z",
         "incident": "inc-1",
         "version": 3,
-        "files": listed,
-        "left_out": {"lines_not_kept": [E[4]], "lines_masked": 1},
+        "log": {"origin": ORIGIN, "size": 15},
+        "entries": 12,
+        "signed_by": [str(key())],
+        "files": {
+            name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+            for name, data in files.items()
+            if not name.startswith("manifest.")
+        },
+        "left_out": {
+            "entries_unsigned": 0,
+            "findings_without_entry": [],
+            "lines_not_kept": [E[4]],
+            "lines_masked": 1,
+        },
+        "redactions": {},
     }
+
+
+def test_entries_are_those_of_the_incident_its_findings_and_its_actions(full, bundle):
+    entries = {entry.seq - 1: entry for entry in full.log.entries()}
+    shown = rows(parts(bundle)["entries.ndjson"])
+    assert [row["index"] for row in shown] == [1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13, 14]
+    for row in shown:
+        entry = entries[row["index"]]
+        assert (row["id"], row["kind"], row["at"]) == (entry.entry_id, entry.kind, entry.at_ms)
+        assert (row["salt"], row["payload"]) == (entry.salt.hex(), entry.payload.decode())
+        assert row["leaf"] == entry.leaf.decode()
+        proof = full.ledger.tree.inclusion(row["index"], 15)
+        assert row["proof"] == [base64.b64encode(one).decode() for one in proof]
 
 
 def test_same_contents_give_the_same_bytes(full, bundle, tmp_path):
     again = tmp_path / "again.zip"
-    manifest = export(full, "inc-0", again, NOW_MS, **DOCUMENTS)
+    manifest = export(
+        full, "inc-0", again, NOW_MS, **DOCUMENTS, keys=[signer().key], signers=[signer()]
+    )
     assert again.read_bytes() == bundle.read_bytes()
     assert manifest == json.loads(parts(again)["manifest.json"])
+
+
+def test_further_events_bring_their_lines_and_say_what_is_not_kept(full, tmp_path):
+    out = exported(full, tmp_path / "more.zip", events=[E[5], E[0], E[3]])
+    files = parts(out)
+    assert sorted(row["event"] for row in rows(files["lines.ndjson"])) == sorted(
+        [E[0], E[1], E[2], E[5]]
+    )
+    assert json.loads(files["manifest.json"])["left_out"]["lines_not_kept"] == [E[3], E[4]]
+    assert problems(out) == []
+
+
+def test_a_redacted_bundle_verifies_and_names_nobody(full, bundle, tmp_path):
+    out = exported(full, tmp_path / "redacted.zip", redact=True)
+    files, whole = parts(out), parts(bundle)
+    assert problems(out) == []
+    assert json.loads(files["manifest.json"])["redactions"] == {
+        "people": 2, "lines": 3, "entries": 9,
+    }  # fmt: skip
+    for name, data in files.items():
+        if name != "captured.ndjson":
+            assert b"u-1\n" not in data, name
+            assert b'"u-1"' not in data, name
+            assert b'"u-2"' not in data, name
+            assert b"GET /users" not in data, name
+    assert files["affected.txt"] == b"user-1\nuser-2\n"
+    (finding,) = rows(files["findings.ndjson"])
+    assert (finding["user"], finding["message"]) == ({"id": "user-2"}, "user-1 and u-12")
+    for row, full_row in zip(
+        rows(files["entries.ndjson"]), rows(whole["entries.ndjson"]), strict=True
+    ):
+        assert (row["leaf"], row["proof"]) == (full_row["leaf"], full_row["proof"])
+        kept = row["kind"] == "captured"
+        assert (row["salt"], row["payload"]) == (
+            (full_row["salt"], full_row["payload"]) if kept else ("", "")
+        )
+    digests = [row["sha256"] for row in rows(files["lines.ndjson"])]
+    assert digests == [row["sha256"] for row in rows(whole["lines.ndjson"])]
+
+
+def test_a_log_that_nobody_signed_is_signed_for_the_bundle_under_a_name_of_its_own(tmp_path):
+    with EmbeddedStore.open(tmp_path / "store") as store:
+        fill(store)
+        out = tmp_path / "bundle.zip"
+        with pytest.raises(ValueError, match="nobody has signed its log"):
+            exported(store, out, signers=[])
+        exported(store, out, keys=[])
+    assert problems(out) == []
+    checkpoint, _ = parse(parts(out)["checkpoint"].decode())
+    assert (checkpoint.size, checkpoint.origin[:32]) == (15, f"{ORIGIN}/export/")
+
+
+def test_without_the_key_at_hand_the_manifest_is_not_signed_and_that_is_said(full, tmp_path):
+    out = exported(full, tmp_path / "unsigned.zip", signers=[])
+    assert "manifest.note" not in parts(out)
+    says = "nobody has signed the manifest: only what entries hold is proven"
+    report = check_bundle(out)
+    assert (report.problems, says in report.unproven) == ([], True)
+    assert problems(out) == [f"manifest.note is missing: {says}"]
+
+
+def test_what_came_after_the_newest_head_is_left_out_where_nobody_can_sign_it(full, tmp_path):
+    with EmbeddedStore.open(tmp_path / "store") as store:
+        store.log.append("read", "rd-late", 9, "inc-1", {"incident": "inc-1"})
+        out = exported(store, tmp_path / "late.zip", signers=[])
+        assert json.loads(parts(out)["manifest.json"])["left_out"]["entries_unsigned"] == 1
+        assert check_bundle(out).problems == []
+        out = exported(store, tmp_path / "signed.zip")
+        assert "rd-late" in {row["id"] for row in rows(parts(out)["entries.ndjson"])}
+        assert problems(out) == []
+
+
+def test_published_heads_are_tied_to_the_bundle(full, tmp_path):
+    notes = [head.note for head in full.ledger.heads()]
+    out = exported(full, tmp_path / "tied.zip", published=notes)
+    assert [row["note"] for row in rows(parts(out)["published.ndjson"])] == notes
+    assert problems(out) == []
 
 
 def test_unknown_incident(store, tmp_path):
@@ -142,140 +233,3 @@ def test_failed_export_leaves_the_old_bundle(full, bundle):
         export(full, "inc-1", bundle, NOW_MS, **DOCUMENTS | {"objects": [{"a": object()}]})
     assert bundle.read_bytes() == before
     assert [p.name for p in bundle.parent.glob("*.tmp")] == []
-
-
-def rewritten(bundle, change) -> None:
-    """The bundle with its parts changed."""
-    files = parts(bundle)
-    change(files)
-    with zipfile.ZipFile(bundle, "w") as out:
-        for name, data in files.items():
-            out.writestr(name, data)
-
-
-def signed(files, name, data) -> None:
-    """A change that the manifest covers, as a forger would make it."""
-    files[name] = data
-    manifest = json.loads(files["manifest.json"])
-    manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    files["manifest.json"] = json.dumps(manifest).encode()
-
-
-def line_changed(old: bytes, new: bytes):
-    return lambda files: signed(files, "lines.ndjson", files["lines.ndjson"].replace(old, new, 1))
-
-
-def first_row(data: bytes) -> bytes:
-    return data[: data.index(b"\n") + 1]
-
-
-FORGERIES = [
-    ("missing file", lambda f: f.pop("affected.txt"), ["affected.txt is missing"]),
-    ("extra file", lambda f: f.update({"x": b""}), ["x is not in the manifest"]),
-    (
-        "changed, same size",
-        lambda f: f.update({"affected.txt": b"u-1\nu-3\n"}),
-        ["affected.txt was changed: its SHA-256 is not the manifest's"],
-    ),
-    (
-        "victim removed",
-        lambda f: f.update({"affected.txt": b"u-1\n"}),
-        ["affected.txt was changed: its size is not the manifest's 8"],
-    ),
-    (
-        "longer",
-        lambda f: f.update({"affected.txt": b"u" * 5_000_000}),
-        ["affected.txt was changed: its size is not the manifest's 8"],
-    ),
-    (
-        "no manifest",
-        lambda f: f.pop("manifest.json"),
-        ["manifest.json is missing: nothing else can be checked"],
-    ),
-    (
-        "other format",
-        lambda f: f.update({"manifest.json": b'{"format":"x","files":{}}'}),
-        ["manifest.json has format 'x'; this breachline knows 'breachline-bundle/1'"],
-    ),
-    (
-        "line rewritten under a new manifest",
-        line_changed(b"users/7", b"users/8"),
-        [f"lines.ndjson:1: the line of {E[0]} has not the SHA-256 beside it"],
-    ),
-    (
-        "line moved to another event",
-        line_changed(E[0].encode(), b"a1b2-7"),
-        ["lines.ndjson:1: a1b2-7 is not at a1b2, 0"],
-    ),
-    (
-        "captured under another digest",
-        lambda f: signed(
-            f, "captured.ndjson", f["captured.ndjson"].replace(b'"sha256":"', b'"sha256":"0')
-        ),
-        [f"captured.ndjson:1: {E[2]} was captured with another SHA-256"],
-    ),
-    (
-        "line twice",
-        lambda f: signed(f, "lines.ndjson", f["lines.ndjson"] + first_row(f["lines.ndjson"])),
-        [f"lines.ndjson:4: {E[0]} is there twice"],
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "change", "problems"), FORGERIES, ids=[c[0] for c in FORGERIES])
-def test_verify_says_what_was_changed(bundle, name, change, problems):
-    rewritten(bundle, change)
-    assert verify(bundle) == problems
-
-
-UNREADABLE = [
-    ("manifest", "manifest.json", b"{", "manifest.json is unreadable"),
-    ("lines", "lines.ndjson", b"{}\n", "lines.ndjson:1 is unreadable"),
-    ("captured", "captured.ndjson", b"x\n", "captured.ndjson:1 is unreadable"),
-]
-
-
-@pytest.mark.parametrize(("name", "member", "data", "words"), UNREADABLE, ids=["m", "l", "c"])
-def test_verify_says_what_is_unreadable(bundle, name, member, data, words):
-    if member == "manifest.json":
-        rewritten(bundle, lambda f: f.update({member: data}))
-    else:
-        rewritten(bundle, lambda f: signed(f, member, data))
-    assert [problem[: len(words)] for problem in verify(bundle)] == [words]
-
-
-def test_any_changed_byte_of_a_line_is_found(bundle):
-    rewritten(bundle, lambda _: None)  # not compressed
-    assert verify(bundle) == []
-    data = bundle.read_bytes()
-    lines = parts(bundle)["lines.ndjson"]
-    start = data.index(lines)
-    for place in range(start, start + len(lines)):
-        changed = bytearray(data)
-        changed[place] ^= 1
-        bundle.write_bytes(changed)
-        assert len(verify(bundle)) == 1
-
-
-def test_file_that_is_no_zip(tmp_path):
-    path = tmp_path / "b.zip"
-    path.write_bytes(b"hello")
-    (problem,) = verify(path)
-    assert problem.startswith("b.zip is no readable zip")
-    with pytest.raises(FileNotFoundError):
-        verify(tmp_path / "none.zip")
-
-
-def test_member_twice(bundle):
-    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(bundle, "a") as out:
-        out.writestr("affected.txt", b"u-1\nu-2\n")
-    assert "affected.txt is in the bundle more than once" in verify(bundle)
-
-
-def test_further_events_bring_their_lines_and_say_what_is_not_kept(full, tmp_path):
-    out = tmp_path / "bundle.zip"
-    manifest = export(full, "inc-1", out, NOW_MS, **DOCUMENTS, events=[E[5], E[0], E[3]])
-    lines = [json.loads(row)["event"] for row in parts(out)["lines.ndjson"].splitlines()]
-    assert sorted(lines) == sorted([E[0], E[1], E[2], E[5]])
-    assert manifest["left_out"]["lines_not_kept"] == [E[3], E[4]]
-    assert verify(out) == []

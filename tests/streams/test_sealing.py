@@ -57,6 +57,12 @@ def test_two_writers_at_once_sign_one_history(settings):
         assert parse(run.ledger.head().note)[0].root == root == block.ledger.tree.root(3)
 
 
+def test_the_result_of_a_scan_has_the_public_key_beside_it(settings, tmp_path):
+    with open_scan(settings, tmp_path / "out"):
+        assert known_keys(tmp_path / "out") == [signer_of(settings, create=False).key]
+    assert [path.name for path in (tmp_path / "out" / "keys").iterdir()] == ["ledger.pub"]
+
+
 def test_a_scan_is_a_log_of_its_own_under_the_same_key(settings, tmp_path):
     origins = []
     for out in ("one", "two"):
@@ -126,7 +132,7 @@ def test_a_finished_scan_is_signed_on_by_who_has_its_key(settings, tmp_path):
     with open_result(settings, out) as store:
         store.log.append_intent(action("act-2"))
         assert heads(store) == [first, (first[0], 2, first[2])]
-    assert sorted(path.name for path in out.iterdir()) == ["breachline.db"]
+    assert sorted(path.name for path in out.iterdir()) == ["breachline.db", "keys"]
 
 
 def test_a_finished_scan_is_not_written_without_its_key(settings, tmp_path):
