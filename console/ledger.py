@@ -84,20 +84,38 @@ def create(config: Path | None, data_dir: Path | None) -> None:
 
 @key.command("rotate", epilog="Example: breachline evidence key rotate --why 'yearly'")
 @click.option("--why", required=True, help="Kept in the log.")
+@timeout
 @common
-def rotate_(why: str, config: Path | None, data_dir: Path | None) -> None:
+def rotate_(why: str, timeout: str, config: Path | None, data_dir: Path | None) -> None:
     """Replace the key: a head that both sign says so, and the old private key is gone then.
 
     Stop `breachline run` first. Give the new public key, which is printed, to all who check.
+
+    With Kafka configured the workers go on, and need the new key beside the old one: the first call
+    makes keys/ledger.key.next here. Copy it and ledger.pub to the keys folder of every worker, and
+    call this again; it takes the place of the old one here then, and may on the workers.
     """
     settings = settings_of(config, data_dir)
-    if settings.kafka is not None:
-        raise Refused(
-            "replacing the key of a deployment on Kafka: its log is written by its workers alone, "
-            "and this version cannot have them change the key together: if it was stolen, stop all "
-            "workers, and begin another log with another key by `ledger: {log: NAME}`"
-        )
-    click.echo(_rotated(settings, why))
+    click.echo(
+        _rotated(settings, why) if settings.kafka is None else _ordered(settings, why, timeout)
+    )
+
+
+def _ordered(settings: Settings, why: str, timeout: str) -> str:
+    # Here, not above: who has no Kafka does not wait for its client.
+    from console import orders  # noqa: PLC0415
+
+    patience_s = orders.patience_of(timeout)
+    with (
+        refusing(),
+        rotate(settings.data_dir, settings.ledger.origin, key_file=settings.ledger.key_file) as (
+            _,
+            new,
+        ),
+    ):
+        vkey = new.key.format()
+        orders.rotate(settings, SystemClock(), vkey, why, user_name(), patience_s)
+    return vkey
 
 
 def _rotated(settings: Settings, why: str) -> str:

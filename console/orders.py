@@ -150,6 +150,20 @@ def rebuild(settings: Settings, clock: Clock, by: str, patience_s: float) -> str
     return _give(settings, order, "indexing everything again", patience_s).detail
 
 
+def rotate(
+    settings: Settings, clock: Clock, vkey: str, why: str, by: str, patience_s: float
+) -> None:
+    """Have the workers sign with a new key, which they must have beside the old one.
+
+    Raises:
+        Negative, Unreachable: as `_give`.
+    """
+    order = Order(
+        id=_name(), kind="rotate", action=None, target=vkey, by=by, why=why, at_ms=clock.now_ms()
+    )
+    _give(settings, order, "replacing the ledger key", patience_s)
+
+
 def tell(settings: Settings, read: Read) -> None:
     """Have it entered that evidence was shown or handed out, without waiting until it is.
 

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from streams.clock import Clock, SystemClock
 from streams.enforcement import gateway_of
 from streams.exposition import Exposition, listening
 from streams.herd import when_orphaned
+from streams.kafka import keys
 from streams.kafka.client import connection, faust_credentials
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
@@ -70,7 +72,7 @@ class Worker:
         self._clock = clock
         self._tables: Tables = read_tables(settings.intake)
         self._digest = CredentialDigest(load_digest_key(settings.data_dir, create=False))
-        self._signer = signer_of(settings, create=False)
+        signer_of(settings, create=False)  # better not to start than to find it missing later
         self._never_block = NeverBlockFile(config, environ)
         self._running: dict[TP, asyncio.Future[None]] = {}
         self._gateway: Responder | None = None
@@ -227,7 +229,8 @@ class Worker:
         def decide(records: list[bytes]) -> Decide:
             made = Decide(settings, folder, self.raw, clock.monotonic_s(), records)
             # Ed25519 signs the same in the same way, so any owner's heads are the same.
-            made.store.ledger.sign_with(settings.ledger.origin, [self._signer])
+            keys.sign(made.store, settings)
+            made.orders.rotate = partial(keys.replace, made.store, settings)
             return made
 
         return DecideTask(

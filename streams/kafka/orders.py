@@ -8,7 +8,7 @@ It MUST NOT raise for what a person ordered: the frame would be read again for e
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -30,17 +30,34 @@ Lift = Callable[[str, int, str], Sequence[str]]
 """`Respond.lift`: ids of the actions of ours that stand on an address, and are undone now."""
 
 
+class Rotate(Protocol):
+    """`streams.kafka.keys.replace`, of one store."""
+
+    def __call__(self, vkey: str, /, *, by: str, why: str, at_ms: int) -> None:
+        """Have this key sign the log from now on."""
+        ...
+
+
 class Order(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """What a person wants done, as it travels."""
 
     id: str
     kind: Literal[
-        "block", "approve", "reject", "unblock", "hold", "release", "read", "export", "rebuild"
+        "block",
+        "approve",
+        "reject",
+        "unblock",
+        "hold",
+        "release",
+        "read",
+        "export",
+        "rebuild",
+        "rotate",
     ]
     action: Action | None
     """The intent to keep: of a block, and of an unblock where nothing of ours stands."""
     target: str
-    """The address; to approve or reject, the action's id; of custody, the incident's."""
+    """The address; the action's id to approve or reject, the incident's of custody; the new key."""
     by: str
     why: str
     at_ms: int
@@ -56,6 +73,7 @@ class Orders:
 
     def __init__(self, store: EmbeddedStore) -> None:
         self.lift: Lift | None = None
+        self.rotate: Rotate | None = None
         self._store = store
 
     def enter(self, orders: Iterable[Order], now_ms: int) -> list[Receipt]:
@@ -101,6 +119,15 @@ class Orders:
                 from streams.projection import begin_again  # noqa: PLC0415
 
                 return f"{begin_again(self._store):,} entries"
+            case "rotate":
+                if self.rotate is None:
+                    raise ValueError(f"rotate {order.target}: this worker signs nothing")
+                try:
+                    self.rotate(order.target, by=order.by, why=order.why, at_ms=now_ms)
+                except OSError as error:
+                    why = error.strerror or type(error).__name__
+                    raise ValueError(f"rotate {order.target}: {why}") from error
+                return order.target
         return ""
 
     def _keep_or_end(self, order: Order) -> str:

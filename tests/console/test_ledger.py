@@ -7,15 +7,16 @@ from evidence.checkpoint import parse
 from evidence.signing import known_keys
 from evidence.store import EmbeddedStore
 from streams.heads import HeadFile, Publisher
+from streams.kafka import dispatch
 from streams.live import lock
 from streams.projection import Stand, _keep, backlog, stand
 from streams.sealing import open_signed
 from streams.settings import Settings
-from tests._events import NOON_MS, action
+from tests._events import NOON_MS, action, receipt
+from tests.console._deployment import CONFIG, Decider
 
 ORIGIN = "breachline/default/evidence"
 ELASTIC = "elasticsearch: {hosts: ['http://127.0.0.1:9']}\n"
-KAFKA = "kafka: {brokers: ['127.0.0.1:9']}\n"
 
 
 @pytest.fixture
@@ -85,12 +86,32 @@ def test_a_key_is_not_replaced_while_a_block_is_entered(cli, settings):
     assert len(vkeys(settings)) == 1
 
 
-def test_of_a_deployment_the_key_is_not_replaced_from_here(cli, tmp_path):
-    (tmp_path / "breachline.yaml").write_text(KAFKA)
-    said = cli("evidence", "key", "rotate", "--why", "yearly")
-    assert (said.code, said.out) == (2, "")
-    assert "of a deployment on Kafka" in said.err
-    assert not (tmp_path / "var").exists()
+def test_of_a_deployment_the_key_is_replaced_once_its_workers_have_the_new_one(
+    cli, settings, tmp_path, monkeypatch
+):
+    decider = Decider()
+    monkeypatch.setattr(dispatch, "give", decider.give)
+    (tmp_path / "breachline.yaml").write_text(CONFIG)
+    (old,) = cli("evidence", "key", "create").out.split()
+    following = settings.data_dir / "keys" / "ledger.key.next"
+
+    decider.how = "refused"
+    decider.receipt = receipt(state="failed", detail="the worker has no ledger.key.next: copy it")
+    refused = cli("evidence", "key", "rotate", "--why", "yearly")
+    assert (refused.code, refused.out) == (1, "")
+    assert "replacing the ledger key: refused: the worker has no ledger.key.next" in refused.err
+    assert following.exists()
+
+    decider.how = "done"
+    done = cli("evidence", "key", "rotate", "--why", "yearly")
+    _, new = vkeys(settings)
+    assert (done.code, done.out) == (0, f"{new}\n")
+    assert not following.exists()
+    assert [(one.kind, one.target, one.why) for one, _ in decider.given] == [
+        ("rotate", new, "yearly")
+    ] * 2
+    assert cli("evidence", "key", "show").out.split() == [old, new]
+    assert cli("evidence", "key", "create").out.split() == [new]
 
 
 async def publish(store, file):

@@ -376,3 +376,24 @@ def test_indexing_again_is_answered_with_how_much_and_survives_a_new_owner(deplo
     assert stand(deployed.decide.store) == Stand()
     (answer,) = [one for one in deployed.told if one.action == "ord-7"]
     assert (answer.state, answer.detail) == ("confirmed", "1 entries")
+
+
+def test_a_new_key_is_the_deciders_to_take_and_what_hinders_it_is_answered(deployed):
+    taken = []
+
+    def take(vkey, *, by, why, at_ms):
+        if taken:
+            raise PermissionError(13, "others may read it: chmod 600 it")
+        taken.append((vkey, by, why, at_ms))
+
+    for number, rotate in enumerate((None, take, take)):
+        deployed.decide.orders.rotate = rotate
+        deployed.say(order("rotate", "name+id+key", name=f"ord-{number}"))
+        deployed.read()
+    deployed.commit()
+    assert taken == [("name+id+key", "ada", "case 17", NOW_MS)]
+    assert [(one.action, one.state, one.detail) for one in deployed.told] == [
+        ("ord-0", "failed", "rotate name+id+key: this worker signs nothing"),
+        ("ord-1", "confirmed", "name+id+key"),
+        ("ord-2", "failed", "rotate name+id+key: others may read it: chmod 600 it"),
+    ]
