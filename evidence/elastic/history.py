@@ -205,7 +205,9 @@ class _Reading:
         if not self._rejected:
             return []
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in self._rejected.most_common())
-        return [f"{self._rejected.total():,} documents are no access events ({reasons})"]
+        count = self._rejected.total()
+        is_no = "document is no access event" if count == 1 else "documents are no access events"
+        return [f"{count:,} {is_no} ({reasons})"]
 
 
 def _line(hit: Hit) -> bytes:

@@ -1,6 +1,9 @@
 import pytest
 
 from evidence.history import History
+from evidence.query.fields import EVENTS
+from evidence.query.parse import parse
+from records.event import Actor
 from tests._events import NOON_MS
 
 
@@ -143,3 +146,29 @@ def test_nothing_is_there_yet(tmp_path):
     assert list(history.search()) == []
     assert history.sql("SELECT count(*) AS n FROM events") == (["n"], [(0,)])
     assert not (tmp_path / "none").exists()
+
+
+QUERIES = [
+    ("everything", "", {}, [0, 1, 2, 3, 4]),
+    ("a value", "user.id:u-5", {}, [1]),
+    ("one of the targets", "breachline.targets:u-?", {"limit": 3}, [0, 1, 2]),
+    ("a part of a network", "source.ip:192.0.2.0/30 AND NOT source.ip:192.0.2.2", {}, [0, 3, 4]),
+    ("with the rest", "NOT user.id:u-5", {"ip": "192.0.2.2", "where": "status = 200"}, [2]),
+    ("in a time", "source.ip:*", {"since_ms": NOON_MS + 1000, "until_ms": NOON_MS + 2000}, [1]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "rest", "found"), QUERIES, ids=[c[0] for c in QUERIES])
+def test_search_by_a_query(history, name, text, rest, found):
+    node = parse(text, EVENTS, NOON_MS)
+    assert [row["offset"] // 100 for row in history.search(node, **rest)] == found
+
+
+def test_looking_back(history):
+    actor = Actor("principal", "u-66")
+    assert [row["offset"] // 100 for row in history.look_back(actor)] == [0, 2, 3, 4]
+    since, until = NOON_MS + 1000, NOON_MS + 4000
+    assert [row["offset"] // 100 for row in history.look_back(actor, since, until)] == [2, 3]
+    assert history.left_out == ()
+    with pytest.raises(ValueError, match="looking back for fingerprint:x"):
+        history.look_back(Actor("fingerprint", "x"))

@@ -150,3 +150,54 @@ def test_merge_that_is_killed_doubles_and_loses_nothing(tmp_path, make, monkeypa
     assert names(tmp_path) == [s.name for s in segments(tmp_path)]
     merge(tmp_path, segments(tmp_path))
     assert offsets(tmp_path) == every
+
+
+def events_of(path, column):
+    with pq.ParquetFile(path) as file:
+        groups = [file.read_row_group(n, [column]) for n in range(file.num_row_groups)]
+    return [group[column].to_pylist() for group in groups]
+
+
+def test_rows_stand_by_who_answers_for_them_then_by_time(tmp_path, make, monkeypatch):
+    monkeypatch.setattr(module, "_GROUP_ROWS", 2)
+    said = {"principal": "", "provenance": "", "session": ""}
+    events = [
+        make.event(5, **said | {"principal": "b", "provenance": "gateway"}),
+        make.event(4, **said | {"principal": "z", "provenance": "asserted", "session": "a"}),
+        make.event(3, **said, ip="c"),
+        make.event(2, **said | {"principal": "b", "provenance": "verified", "session": "x"}),
+        make.event(1, **said | {"session": "a"}),
+        make.event(0, **said, ip="c"),
+    ]
+    segment = write(tmp_path, events)
+    assert segment.first == events[0].id
+    groups = events_of(tmp_path / segment.name, "offset")
+    assert groups == [[100, 400], [200, 500], [0, 300]]
+
+
+def test_a_merged_segment_keeps_the_name_of_its_first_row(tmp_path, make):
+    group = [
+        write(tmp_path, [make.event(0, principal="z"), make.event(1, principal="a")]),
+        write(tmp_path, [make.event(2, principal="b"), make.event(3, principal="a")]),
+    ]
+    merged = merge(tmp_path, group)
+    assert merged == Segment(group[0].time, make.event(0).id, 4)
+    assert events_of(tmp_path / merged.name, "principal") == [["a", "a", "b", "z"]]
+
+
+def test_who_is_not_in_a_row_group_is_told_from_its_bloom_filter(tmp_path, make, monkeypatch):
+    import duckdb
+
+    monkeypatch.setattr(module, "_GROUP_ROWS", 64)
+    segment = write(tmp_path, [make.event(n, session=f"s{n * 2}") for n in range(256)])
+    path = str(tmp_path / segment.name)
+    probe = "SELECT sum(bloom_filter_excludes::INT) FROM parquet_bloom_probe(?, ?, ?)"
+    with duckdb.connect() as db:
+        for column, inside, absent in (
+            ("session", "s8", "s9"), ("principal", "u-66", "u-67"),
+            ("ip", "203.0.113.7", "203.0.113.8"),
+        ):  # fmt: skip
+            (kept,) = db.execute(probe, [path, column, inside]).fetchone()
+            (left,) = db.execute(probe, [path, column, absent]).fetchone()
+            assert kept < 4, column
+            assert left > 0, column
