@@ -44,10 +44,10 @@ class Batch(NamedTuple):
 
 def batches(count: int, space: str = "") -> Iterator[Batch]:
     """That many; all of their ids differ between two spaces, and their lengths do not."""
-    traffic = requests(count * LINES)
+    traffic, offset = requests(count * LINES), 0
     for number in range(count):
         incident_name = f"inc-{digest(space, number)}"
-        lines, offset = [], number * LINES * 400
+        lines = []
         for request in (next(traffic) for _ in range(LINES)):
             data = request.ndjson().encode()
             event = event_id(digest(space, _SOURCE), offset)
