@@ -1,3 +1,5 @@
+from contextlib import aclosing
+
 import pytest
 from elastic_transport import ApiError
 
@@ -11,8 +13,11 @@ DOCUMENTS = [{"@timestamp": n // 2} for n in range(7)]
 
 def walk(server, **keywords):
     async def begin():
-        async with connect(server.options) as client:
-            async for hits in pages(client, ["i-*"], {"match_all": {}}, SORT, **keywords):
+        async with (
+            connect(server.options) as client,
+            aclosing(pages(client, ["i-*"], {"match_all": {}}, SORT, **keywords)) as found,
+        ):
+            async for hits in found:
                 yield hits
 
     return stepwise(begin)
