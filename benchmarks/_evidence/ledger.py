@@ -2,14 +2,13 @@
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 from benchmarks._evidence.batches import ENTRIES, FINDINGS, Batch, batches, write
-from benchmarks._evidence.beside import beside, goal, say
+from benchmarks._evidence.beside import Measure, Run, Watch, beside, goal, say
 from evidence.signing import known_keys, load_signer
 from evidence.store import EmbeddedStore
 from evidence.verify.notes import Trust, read_key
@@ -38,24 +37,24 @@ def ledger(entries: int, rounds: int, home: Path) -> None:
         f"({size:.0f} KiB each), and {len(few) * FINDINGS} one a transaction"
     )
 
-    def store(name: str, put: Callable[[EmbeddedStore], int]) -> Callable[[int], float]:
-        def measure(number: int) -> float:
+    def store(name: str, put: Callable[[EmbeddedStore], int]) -> Measure:
+        def measure(number: int) -> Run:
             with signed(home / f"{name}{number}") as opened:
-                return _rate(lambda: put(opened))
+                return Watch.over(lambda: put(opened))
 
         return measure
 
-    def table(name: str, rows: list[_Rows], entries: int) -> Callable[[int], float]:
-        def measure(number: int) -> float:
+    def table(name: str, rows: list[_Rows], entries: int) -> Measure:
+        def measure(number: int) -> Run:
             with closing(_bare_table(home / f"{name}{number}.db")) as db:
-                return _rate(lambda: _insert(db, rows, entries))
+                return Watch.over(lambda: _insert(db, rows, entries))
 
         return measure
 
-    def file(name: str, rows: list[_Rows], entries: int) -> Callable[[int], float]:
-        def measure(number: int) -> float:
+    def file(name: str, rows: list[_Rows], entries: int) -> Measure:
+        def measure(number: int) -> Run:
             with (home / f"{name}{number}.bytes").open("xb", buffering=0) as opened:
-                return _rate(lambda: _append(opened.fileno(), rows, entries))
+                return Watch.over(lambda: _append(opened.fileno(), rows, entries))
 
         return measure
 
@@ -71,10 +70,10 @@ def ledger(entries: int, rounds: int, home: Path) -> None:
             "one bare file, singly": file("file-singly", single_rows, singles),
         },
     )
-    goal("durable entries/s", figures.of("the log"), 5_000)
+    goal("durable entries/s", figures.rate("the log"), 5_000)
     for more in ("", ", singly"):
         of_table, of_file = (
-            figures.ratio(f"the log{more}", f"one bare {what}{more}") for what in ("table", "file")
+            figures.speed(f"the log{more}", f"one bare {what}{more}") for what in ("table", "file")
         )
         say(f"        the log{more} / a bare table {of_table:.2f}, / a bare file {of_file:.2f}")
 
@@ -88,31 +87,24 @@ def verify(entries: int, rounds: int, home: Path) -> None:
     keys = [read_key(key.format()) for key in known_keys(folder)]
     say(f"entries/s checked: {entries:,}, a head each {ENTRIES}, with their lines")
 
-    def check(_: int) -> float:
-        started = time.perf_counter()
+    def check(_: int) -> Run:
+        watch = Watch()
         report = check_store(folder, Trust(keys))
-        seconds = time.perf_counter() - started
+        run = watch.stop(report.entries)
         if not report.intact or report.entries != entries:
             raise RuntimeError(f"checking {folder}: {report.document()}")
-        return entries / seconds
+        return run
 
     figures = beside(
         rounds,
         {
             "check of the store": check,
-            "bare SHA-256 of its leaves": lambda _: _rate(lambda: _hash(leaves)),
+            "bare SHA-256 of its leaves": lambda _: Watch.over(lambda: _hash(leaves)),
         },
     )
-    goal("entries/s checked", figures.of("check of the store"), 50_000)
-    share = figures.ratio("check of the store", "bare SHA-256 of its leaves")
+    goal("entries/s checked", figures.rate("check of the store"), 50_000)
+    share = figures.speed("check of the store", "bare SHA-256 of its leaves")
     say(f"        check of the store / bare SHA-256 of its leaves {share:.3f}")
-
-
-def _rate(work: Callable[[], int]) -> float:
-    """What it did a second; it returns how much it did."""
-    started = time.perf_counter()
-    count = work()
-    return count / (time.perf_counter() - started)
 
 
 def _batches(store: EmbeddedStore, made: Iterable[Batch]) -> int:

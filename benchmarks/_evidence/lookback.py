@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from benchmarks._evidence.beside import beside, goal, say
+from benchmarks._evidence.beside import Measure, Run, Watch, beside, goal, say
 from evidence._columns import schema
 from evidence._segments import SegmentWriter, segments
 from evidence.history import History
@@ -82,28 +82,34 @@ def look_back(events: int, rounds: int, home: Path) -> None:
         _read(file)
     with _one_core(), History(folder) as history, closing(_bare(files)) as db:
 
-        def ours(actor: Actor, _: int) -> float:
-            started = time.perf_counter()
-            rows = sum(1 for _ in history.look_back(actor))
-            return _seconds(started, rows, actor, events)
+        def ours(actor: Actor, _: int) -> Run:
+            run = Watch.over(lambda: sum(1 for _ in history.look_back(actor)))
+            return _checked(run, actor, events)
 
-        def bare(actor: Actor, _: int) -> float:
-            started = time.perf_counter()
-            counted = db.execute(f"{_COUNT} WHERE {_KINDS[actor.type]}", [actor.value]).fetchall()
-            return _seconds(started, counted[0][0], actor, events)
+        def bare(actor: Actor, _: int) -> Run:
+            query = f"{_COUNT} WHERE {_KINDS[actor.type]}"
+            run = Watch.over(lambda: int(db.execute(query, [actor.value]).fetchall()[0][0]))
+            return _checked(run, actor, events)
 
-        measured: dict[str, Callable[[int], float]] = {}
+        measured: dict[str, Measure] = {}
         for actor in actors:
             measured[f"look-back for one {actor.type}"] = partial(ours, actor)
             measured[f"bare count of its events, {actor.type}"] = partial(bare, actor)
         for measure in measured.values():
             measure(0)  # what is asked first also reads DuckDB itself from the disk
-        figures = beside(rounds, measured, decimals=3)
+        figures = beside(rounds, measured, in_seconds=True)
     names = list(measured)
     pairs = list(zip(names[::2], names[1::2], strict=True))
-    goal("look-back, the slowest", max(figures.of(name) for name, _ in pairs), 3, " s", most=True)
+    goal(
+        "look-back, the slowest",
+        max(figures.seconds(name) for name, _ in pairs),
+        3,
+        " s",
+        most=True,
+    )
     for name, other in pairs:
-        say(f"        {name} / {other} {figures.ratio(name, other):.2f}")
+        times = 1 / figures.speed(name, other)
+        say(f"        {name}: {times:.1f} times as long as the {other}")
 
 
 def _make(folder: Path, events: int) -> list[Actor]:
@@ -146,12 +152,11 @@ def _bare(files: list[Path]) -> duckdb.DuckDBPyConnection:
     return db
 
 
-def _seconds(started: float, rows: int, actor: Actor, events: int) -> float:
-    seconds = time.perf_counter() - started
+def _checked(run: Run, actor: Actor, events: int) -> Run:
     # Some actors have one more, where the number of events is not a multiple.
-    if not events // ACTORS <= rows <= events // ACTORS + 1:
-        raise RuntimeError(f"looking back for {actor}: {rows} events of about {events / ACTORS}")
-    return seconds
+    if not events // ACTORS <= run.amount <= events // ACTORS + 1:
+        raise RuntimeError(f"looking back for {actor}: {run.amount} of about {events / ACTORS}")
+    return run
 
 
 def _read(file: Path) -> None:
