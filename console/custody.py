@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from console.case import answering, folder_of, incident_of, of_deployment
+from console.erasing import erase
 from console.fault import Refused, words
 from console.options import (
     as_json,
@@ -220,4 +221,4 @@ def _document(record: Hold | Read) -> dict[str, Any]:
     return document
 
 
-COMMANDS = (hold, release, holds, reads)
+COMMANDS = (hold, release, holds, reads, erase)

@@ -150,6 +150,18 @@ def rebuild(settings: Settings, clock: Clock, by: str, patience_s: float) -> str
     return _give(settings, order, "indexing everything again", patience_s).detail
 
 
+def erase(settings: Settings, clock: Clock, user: str, why: str, by: str, patience_s: float) -> str:
+    """Have a person erased from the decider's store; the `Erasure`, as JSON.
+
+    Raises:
+        Negative, Unreachable: as `_give`.
+    """
+    order = Order(
+        id=_name(), kind="erase", action=None, target=user, by=by, why=why, at_ms=clock.now_ms()
+    )
+    return _give(settings, order, "erasing a person", patience_s).detail
+
+
 def rotate(
     settings: Settings, clock: Clock, vkey: str, why: str, by: str, patience_s: float
 ) -> None:

@@ -6,7 +6,9 @@ A directory and an id come in, how many rows went goes out. For the one process 
 from pathlib import Path
 from typing import Any
 
+from evidence._columns import table, unpack_blob
 from evidence._segments import Segment, SegmentWriter, segments, sync_directory, tidy
+from evidence.history import Staged
 
 _NAMING = ("principal", "claimed", "object")
 
@@ -14,6 +16,14 @@ _NAMING = ("principal", "claimed", "object")
 def rows_naming(directory: Path, user: str) -> int:
     """How many rows name the person: as who asked, who they said they were, or whose it was."""
     return sum(count for _, count in _affected(directory, user))
+
+
+def staged_naming(store: Staged, user: str) -> int:
+    """The same of rows that the store still holds, which are in no segment yet."""
+    count = 0
+    for _, number, blob in store.staged_history():
+        count += number - _count(_others(table(unpack_blob(blob)), user))
+    return count
 
 
 def erase_rows(directory: Path, user: str) -> int:
@@ -46,7 +56,6 @@ def erase_rows(directory: Path, user: str) -> int:
 
 
 def _affected(directory: Path, user: str) -> list[tuple[Segment, int]]:
-    import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     found = []
@@ -55,10 +64,16 @@ def _affected(directory: Path, user: str) -> list[tuple[Segment, int]]:
         with pq.ParquetFile(directory / segment.name) as file:
             for number in range(file.num_row_groups):
                 rows = file.read_row_group(number, columns=[*_NAMING, "targets"])
-                count += rows.num_rows - (pc.sum(_others(rows, user)).as_py() or 0)
+                count += rows.num_rows - _count(_others(rows, user))
         if count:
             found.append((segment, count))
     return found
+
+
+def _count(mask: Any) -> int:
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    return int(pc.sum(mask).as_py() or 0)
 
 
 def _others(rows: Any, user: str) -> Any:

@@ -77,6 +77,14 @@ class Found(msgspec.Struct, kw_only=True):
         """Findings and incidents."""
         return len(self.findings) + len(self.incidents)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """As an `Erasure` has them."""
+        return {
+            "entries": len(self.bodies), "lines": self.lines, "exposures": self.exposures,
+            "records": self.records, "state": len(self.state),
+        }  # fmt: skip
+
 
 def find(store: EmbeddedStore, user: str) -> Found:
     """Where a store names a person, by what was understood: an id inside another is none."""
@@ -96,18 +104,28 @@ def find(store: EmbeddedStore, user: str) -> Found:
             events.add(event)
     findings = list(_named(store, "finding", name))
     incidents = list(_named(store, "incident", name))
-    bodies, actions = _bodies(store, name, events, {*findings, *incidents})
+    related = {*findings, *incidents}
+    bodies, actions = _bodies(store, name, events, related)
+    about = [one.encode() for one in related]
     state = [
         (space, key)
         for space, key, value in store.rows(
             "finding a person", "SELECT space, key, value FROM state"
         )
-        if name.is_mentioned(key) or name.is_in(_unpacked(value))
+        if _is_keyed(name, key)
+        or name.is_in(_unpacked(value))
+        # Prose, where it is about what names them; see `_bodies`.
+        or (name.is_mentioned(_unpacked(value)) and any(one in value for one in about))
     ]
     return Found(
         events=events, bodies=bodies, findings=findings, incidents=incidents, state=state, who=who,
         lines=len(store.digests(events)), exposures=exposures, actions=actions,
     )  # fmt: skip
+
+
+def _is_keyed(name: Name, key: str) -> bool:
+    # Keys also count hours and the like: a number is an id only where it is all of the key.
+    return name.is_in(key) or (not name.user.isdigit() and name.is_mentioned(key))
 
 
 def _named(store: EmbeddedStore, table: str, name: Name) -> Iterator[str]:
@@ -213,8 +231,7 @@ def erase(
         salt = secrets.token_hex(_SALT_BYTES)
         done = Erasure(
             user=digest(salt, user, length=64), salt=salt, by=by, why=why, at_ms=at_ms,
-            entries=len(found.bodies), lines=found.lines, exposures=found.exposures,
-            records=found.records, state=len(found.state), history=history,
+            history=history, **found.counts,
         )  # fmt: skip
         name = "era-" + digest(done.user, at_ms)
         because = store.log.append("erasure", name, at_ms, "erasure", msgspec.to_builtins(done))
@@ -306,9 +323,8 @@ def _rename(store: EmbeddedStore, name: Name, found: Found, instead: str) -> Non
                 if unpacked is None
                 else msgspec.msgpack.encode(name.replaced(unpacked, instead))
             )
-            db.execute(
-                "INSERT INTO state VALUES (?, ?, ?)", (space, name.replaced(key, instead), changed)
-            )
+            moved = name.replaced(key, instead) if _is_keyed(name, key) else key
+            db.execute("INSERT INTO state VALUES (?, ?, ?)", (space, moved, changed))
     store.forget_rows()
 
 

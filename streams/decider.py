@@ -127,6 +127,11 @@ class Decider:
             performer.keep(folded.grown, step, now_ms)
         return step
 
+    @property
+    def settings(self) -> Settings:
+        """As they are now, with the never-block list read last."""
+        return self._settings
+
     def apply(self, receipt: Receipt) -> Incident | None:
         """Note what an enforcement point answered; the incident's new version, kept, if any."""
         incident = self.desk.apply(receipt)

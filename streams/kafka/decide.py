@@ -16,6 +16,8 @@ import orjson
 
 from evidence._database import FILE, Statement
 from evidence.entry import Entry
+from evidence.erasure import erase
+from evidence.naming import Name
 from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
 from incidents.population import Population
@@ -25,7 +27,7 @@ from streams.decider import Decider
 from streams.kafka.align import Aligner, Origin
 from streams.kafka.intake import Record
 from streams.kafka.journal import RECORD_BYTES, cut
-from streams.kafka.orders import ORIGIN, Orders
+from streams.kafka.orders import ORIGIN, Order, Orders
 from streams.kafka.scratch import Scratch
 from streams.kafka.topics import Topics
 from streams.kafka.wire import Output, Slice, decode_slices, encode
@@ -59,15 +61,11 @@ class Decide:
         records = list(records)
         self.store = rebuilt(self._folder.path / "store", records)
         self.store.note_statements()
-        self.decider = Decider(
-            settings,
-            self.store,
-            performer=Outbox(self.store, settings.capture),
-            resumable=True,
-            population_apart=True,
-        )
-        self.decider.restore()
+        self.decider = self._decider(settings)
         self.orders = Orders(self.store)
+        self.orders.erase = self._erase
+        self.wants_base = False
+        """Somebody was erased: what the journal holds until now has to go."""
         self._refused: list[Receipt] = []
         """Answers to orders that cannot be done: told, and kept nowhere."""
         populate(self.decider.population, records)
@@ -88,6 +86,41 @@ class Decide:
         self._findings: list[Finding] = []
         self._incidents: dict[str, Incident] = {}
         self._moved = False
+
+    def _decider(self, settings: Settings) -> Decider:
+        made = Decider(
+            settings,
+            self.store,
+            performer=Outbox(self.store, settings.capture),
+            resumable=True,
+            population_apart=True,
+        )
+        made.restore()
+        return made
+
+    def _erase(self, order: Order) -> str:
+        """Erase a person from the store and from memory; the `Erasure`, as JSON.
+
+        Raises:
+            ValueError: as `evidence.erasure.erase`.
+        """
+        store, before = self.store, self.decider
+        with store.transaction():
+            # What is only in memory comes under the erasure, and is then read again.
+            store.save_state(before.take_dirty())
+        done = erase(store, order.target, by=order.by, why=order.why, at_ms=order.at_ms)
+        self.decider = self._decider(before.settings)
+        person, decode = Name(order.target), msgspec.msgpack.decode
+        self.decider.population.load(
+            (key, encode(person.replaced(decode(value), "erased")))
+            for key, value in before.population.items()
+        )
+        self._findings = list(store.findings(one.id for one in self._findings))
+        self._incidents = {
+            name: again for name in self._incidents if (again := store.incident(name)) is not None
+        }
+        self.wants_base = True
+        return msgspec.json.encode(done).decode()
 
     @property
     def position(self) -> int:
@@ -206,6 +239,10 @@ class Decide:
 
     def base(self) -> list[bytes]:
         """The whole state, in place of all that the journal holds."""
+        if self.wants_base:
+            # Freed pages still hold what was erased, and the file is kept as it is.
+            self.store.scrub()
+            self.wants_base = False
         people = map(encode, self.decider.population.items())
         return [*image(self.store), *_pieces(_POPULATION, people)]
 

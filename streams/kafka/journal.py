@@ -108,6 +108,10 @@ class Journal:
         """Whether so much has changed since the last base that the next should be written."""
         return self._since_bytes > max(_LEAST_BASE_BYTES, 2 * self._base_bytes)
 
+    def demand_base(self) -> None:
+        """Have the next commit be a base, whatever has changed: what lies before it must go."""
+        self._since_bytes = max(_LEAST_BASE_BYTES, 2 * self._base_bytes) + 1
+
     async def commit(
         self,
         outputs: Iterable[Output],

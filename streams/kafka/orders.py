@@ -53,6 +53,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         "export",
         "rebuild",
         "rotate",
+        "erase",
     ]
     action: Action | None
     """The intent to keep: of a block, and of an unblock where nothing of ours stands."""
@@ -73,6 +74,8 @@ class Orders:
 
     def __init__(self, store: EmbeddedStore) -> None:
         self.lift: Lift | None = None
+        self.erase: Callable[[Order], str] = _nobody_erases
+        """Set by who holds more of a person than the store does."""
         self.rotate: Rotate | None = None
         self._store = store
 
@@ -84,7 +87,9 @@ class Orders:
         """
         answers = []
         for order in orders:
-            doing = f"{order.kind} {order.target}, ordered by {order.by}"
+            # Whoever is to be erased must not stand in a worker's log.
+            whom = "a person" if order.kind == "erase" else order.target
+            doing = f"{order.kind} {whom}, ordered by {order.by}"
             try:
                 said = self._enter(order, now_ms)
             except (LookupError, ValueError) as error:
@@ -105,6 +110,8 @@ class Orders:
                 if order.read is None:
                     raise ValueError(f"{order.kind} {order.target}: the order says nothing")
                 custody.note(self._store, order.read)
+            case "erase":
+                return self.erase(order)
             case "block":
                 action = _intent(order)
                 with self._store.transaction():
@@ -173,6 +180,10 @@ class Orders:
         self._store.log.append_intent(action)
         self._store.outbox_add(action.id, now_ms)
         return True
+
+
+def _nobody_erases(order: Order) -> str:
+    raise ValueError(f"{order.kind}: this worker cannot")
 
 
 def _answer(order: Order, state: ReceiptState, detail: str, now_ms: int) -> Receipt:

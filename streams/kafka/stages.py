@@ -193,6 +193,8 @@ class DecideTask(Task):
             self._prune_at_s = self._clock.monotonic_s() + PRUNE_S
             with decide.store.transaction():
                 decide.store.prune(self._clock.now_ms(), LOOKBACK_MS)
+        if decide.wants_base and self._journal is not None:
+            self._journal.demand_base()
         outputs, state = decide.collect()
         outputs += self._dead
         self._dead.clear()

@@ -1,5 +1,7 @@
 """Holds that keep, releases that end them, and who read what."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -19,7 +21,7 @@ from records.event import RawLine
 from tests._events import NOON_MS, incident
 
 DAY_MS = 86_400_000
-WHO = {"by": "ada", "why": "case 17", "at_ms": NOON_MS}
+WHO: Any = {"by": "ada", "why": "case 17", "at_ms": NOON_MS}
 READ = Read(by="ada", why="", at_ms=NOON_MS, what="evidence list", incident="inc-1", count=2)
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from evidence._erase_segments import erase_rows, rows_naming
+from evidence._erase_segments import erase_rows, rows_naming, staged_naming
 from evidence.history import History
+from evidence.store import EmbeddedStore
 from tests._events import event
 
 OTHERS = {"principal": "u-1", "targets": ("u-2",), "claimed": "", "object": "", "path": "/x"}
@@ -36,6 +37,22 @@ def test_only_the_persons_rows_go(tmp_path, segment_rows):
     assert found == [one.id for one in KEPT]
     content = b"".join(path.read_bytes() for path in folder.iterdir())
     assert b"person-77" not in content.replace(b"person-770", b"").replace(b"xperson-77", b"")
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_rows_that_are_in_no_segment_yet_are_counted_too(tmp_path, flushed):
+    folder = tmp_path / "history"
+    with EmbeddedStore.open(tmp_path / "store") as store, History(folder) as history:
+        history.recover(store)
+        history.append(ALL)
+        with store.transaction():
+            history.stage(store)
+        assert (rows_naming(folder, "person-77"), staged_naming(store, "person-77")) == (0, 4)
+        if flushed:
+            history.flush()
+            with store.transaction():
+                history.stage(store)
+            assert (rows_naming(folder, "person-77"), staged_naming(store, "person-77")) == (4, 0)
 
 
 def test_where_nothing_was_kept_nothing_goes(tmp_path):

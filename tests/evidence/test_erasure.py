@@ -1,5 +1,7 @@
 """A person is erased whole, everybody else stays, and the log still proves itself."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -17,7 +19,7 @@ from records.incident import Coverage
 from tests._events import NOON_MS, action, finding, incident, receipt
 
 PERSON, OTHER, WHO = "person-77", "person-770", Actor("principal", "u-66")
-BY = {"by": "ada", "why": "request 5", "at_ms": NOON_MS}
+BY: Any = {"by": "ada", "why": "request 5", "at_ms": NOON_MS}
 EVENTS = [f"a1b2-{n:x}" for n in range(4)]
 """0 and 1 are about the person, 2 about the other; 3 is the actor's own."""
 
@@ -45,6 +47,7 @@ CASE = incident(
     actors=(WHO,), status="resolved", last_seen_ms=NOON_MS + 9,
     coverage=Coverage(from_ms=NOON_MS, complete=True),
 )  # fmt: skip
+PROSE = f"read data of {PERSON}"
 BLOCK = action(reason=f"cross_user_read (high): u-66 read data of {PERSON}, {OTHER}")
 
 
@@ -73,6 +76,8 @@ def fill(store):
             [
                 ("incidents", "incident/inc-1", msgspec.msgpack.encode([[PERSON, 3], OTHER])),
                 ("cross_user_read", PERSON, msgspec.msgpack.encode([1, "x"])),
+                ("incidents", "incident/inc-2", msgspec.msgpack.encode(["fin-1", PROSE])),
+                ("incidents", "incident/inc-3", msgspec.msgpack.encode(["fin-2", "by u-66"])),
                 ("runner", "tally", msgspec.msgpack.encode({"n": 7})),
             ]
         )
@@ -122,7 +127,7 @@ def test_the_person_is_nowhere_and_the_log_is_still_proven(store):
     ]
     assert done == Erasure(
         user=digest(done.salt, PERSON, length=64), salt=done.salt, entries=5, lines=2, exposures=2,
-        records=1, state=2, history=3, **BY,
+        records=1, state=3, history=3, **BY,
     )  # fmt: skip
     assert erasures(store) == [done]
 
@@ -141,7 +146,9 @@ def test_others_stay_and_counts_stay(store):
     (intent,) = store.log.actions()
     assert intent == replace(BLOCK, reason=BLOCK.reason.replace(f"{PERSON},", f"{targets[0]},"))
     assert dict(store.load_state("incidents")) == {
-        "incident/inc-1": msgspec.msgpack.encode([[targets[0], 3], OTHER])
+        "incident/inc-1": msgspec.msgpack.encode([[targets[0], 3], OTHER]),
+        "incident/inc-2": msgspec.msgpack.encode(["fin-1", f"read data of {targets[0]}"]),
+        "incident/inc-3": msgspec.msgpack.encode(["fin-2", "by u-66"]),
     }
     assert dict(store.load_state("cross_user_read")) == {
         targets[0]: msgspec.msgpack.encode([1, "x"])

@@ -111,7 +111,7 @@ def test_there_is_nothing_to_read_back():
 
 def test_others_go_on_between_two_steps():
     """A long capture must not hold up a block."""
-    seen = []
+    seen: list[object] = []
 
     class Long:
         def slices(self, incident_id):
