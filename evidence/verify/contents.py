@@ -74,7 +74,9 @@ def misplaced(entry_id: bytes, kind: bytes, at_ms: int, subject: bytes, payload:
     names = _FIELDS.get(kind)
     if names is None:
         # It is searched by its subject, so that a changed one would hide it.
-        if subject in {b"", entry_id, kind} or msgspec.json.encode(subject.decode()) in payload:
+        quoted = msgspec.json.encode(subject.decode())
+        # Of a key it is the name, with which its vkey begins.
+        if subject in {b"", entry_id, kind} or quoted in payload or quoted[:-1] + b"+" in payload:
             return ""
         return f"its subject {subject.decode()!r} is not in its content"
     try:

@@ -50,6 +50,9 @@ PLACES = [
     ("in its content", b"rd-1", b"read", 5, b"inc-1", {"incident": "inc-1"}, ""),
     ("of all", b"rd-1", b"read", 5, b"", {}, ""),
     ("the kind", b"cfg-1", b"configuration", 5, b"configuration", {}, ""),
+    ("the name of a key", b"key-1", b"key", 5, b"a/b", {"new": "a/b+0f+AQ"}, ""),
+    ("not the name of a key", b"key-1", b"key", 5, b"a", {"new": "a/b+0f+AQ"},
+     "its subject 'a' is not in its content"),
     ("not in its content", b"rd-1", b"read", 5, b"inc-2", {"incident": "inc-1"},
      "its subject 'inc-2' is not in its content"),
 ]  # fmt: skip
