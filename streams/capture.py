@@ -15,7 +15,7 @@ from evidence.store import EmbeddedStore
 from intake.frames import Batch
 from records.event import Actor, Exposure, RawLine
 from records.finding import Finding
-from records.ids import action_id
+from records.ids import action_id, event_place
 from records.incident import Action, Incident, Receipt
 from responders.capture_evidence import CaptureEvidence, CaptureResult
 
@@ -136,13 +136,20 @@ class Room(msgspec.Struct):
 
 
 def left_out(store: EmbeddedStore, incident: Incident, events: Iterable[str]) -> int:
-    """How many of the lines of these events are kept, but not for this incident, for want of room.
+    """How many lines of these events its capture left out for want of room; 0 before a capture.
 
     `events` are those that the incident rests on, as `evidence_events` gives them.
     """
     names = (incident.id, *incident.merged)
     entered = {one.event for name in names for one in store.log.captured(name)}
-    return sum(line.event not in entered for line in store.lines(events))
+    return len(store.digests(events).keys() - entered) if entered else 0
+
+
+def other_requests(store: EmbeddedStore, incident: Incident) -> list[Captured]:
+    """What its actors did besides, as far as it was kept, by event."""
+    names = (incident.id, *incident.merged)
+    kept = [one for name in names for one in store.log.captured(name) if one.role == "other"]
+    return sorted({one.event: one for one in kept}.values(), key=lambda one: event_place(one.event))
 
 
 class StoreCapture:

@@ -1,6 +1,6 @@
 """`breachline evidence`: the log lines that prove an incident: list, show, export, verify."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from console.report import many, path_text
 from console.stix_export import stix
 from console.verifying import sealing, verify
 from evidence import bundle
+from evidence.log import Captured
 from evidence.store import EmbeddedStore
 from incidents.documents import (
     affected_document,
@@ -23,7 +24,7 @@ from incidents.documents import (
 )
 from records.event import RawLine
 from records.ids import event_place
-from streams.capture import evidence_events
+from streams.capture import evidence_events, left_out, other_requests
 from streams.clock import SystemClock
 from streams.plain import plain
 from streams.results import finding_documents
@@ -39,10 +40,12 @@ def command() -> None:
 @from_dir
 @offline
 @why
+@click.option("--others", "besides", is_flag=True, help="What its actors did besides, instead.")
 @as_json
 @common
 def list_(
     incident: str,
+    besides: bool,
     from_dir: Path | None,
     offline: bool,
     why: str,
@@ -55,9 +58,11 @@ def list_(
     with answering(settings, from_dir, offline=offline) as store:
         one = incident_of(store, incident)
         events = evidence_events(store, one)
-        documents = _lines(store, events)
+        more = other_requests(store, one)
+        documents = _others(store, more) if besides else _lines(store, events)
+        beyond = 0 if besides else left_out(store, one, events)
     told(
-        settings, from_dir, "evidence list", why,
+        settings, from_dir, "evidence list --others" if besides else "evidence list", why,
         offline=offline, incident=one.id, count=len(documents),
     )  # fmt: skip
     if as_json:
@@ -65,9 +70,14 @@ def list_(
         return
     for document in documents:
         click.echo(plain(_row(document)))
-    gone = len(events) - len(documents)
+    gone = 0 if besides else len(events) - len(documents)
     missing = f", {gone:,} more are no longer kept" if gone else ""
     click.echo(f"{many(len(documents), 'line')}{missing}.", err=True)
+    if beyond:
+        words = f"{beyond:,} of them are beyond the limits of capture, and not in the log"
+        click.echo(f"{words}: raise capture.max_lines or capture.max_bytes.", err=True)
+    if more and not besides:
+        click.echo(f"And {len(more):,} other requests of its actors: add --others.", err=True)
     if documents:
         given = [("--from", from_dir), ("--config", config), ("--data-dir", data_dir)]
         place = "".join(f" {option} {path_text(path)}" for option, path in given if path)
@@ -174,6 +184,20 @@ def _lines(store: EmbeddedStore, events: Iterable[str]) -> list[dict[str, object
     names = _names(store)
     kept = sorted(store.lines(events), key=lambda line: event_place(line.event))
     return [_document(line, names) for line in kept]
+
+
+def _others(store: EmbeddedStore, kept: Sequence[Captured]) -> list[dict[str, object]]:
+    names, lines = _names(store), {one.event: one for one in store.lines(c.event for c in kept)}
+    documents = []
+    for one in kept:
+        if (line := lines.get(one.event)) is not None:
+            documents.append(_document(line, names))
+            continue
+        source, offset = event_place(one.event)
+        place = {"event": one.event, "source": names.get(source, source), "offset": offset}
+        # Its line could not be read again: what was understood of it stands in its place.
+        documents.append({**place, "sha256": "", "masked": True, "columns": one.columns})
+    return documents
 
 
 def _document(line: RawLine, names: dict[str, str]) -> dict[str, object]:

@@ -3,6 +3,7 @@ import zipfile
 
 import pytest
 
+from evidence.log import Captured
 from evidence.store import EmbeddedStore
 from records.event import RawLine
 from tests import _attack
@@ -109,3 +110,52 @@ def test_of_a_deployment(cli, tmp_path, result, case):
     assert shown == cli("evidence", "show", event, "--from", result).out
     assert cli("evidence", "export", case, "-o", "case.zip", "--offline").code == 0
     assert cli("evidence", "verify", "case.zip").code == 0
+
+
+@pytest.fixture
+def besides(cli, tmp_path):
+    """A run over a log in which the attacker reads their own as well; the incident's id."""
+    own = [
+        _attack.entry(600 + n, "u-66", f"/api/v1/users/u-66/x?n={n}", _attack.ATTACKER_IP)
+        for n in range(3)
+    ]
+    (tmp_path / "breachline.yaml").write_text(_attack.CONFIG + "capture: {max_lines: 10}\n")
+    log = tmp_path / "access.log"
+    ordinary = _attack.ordinary()
+    log.write_text("".join([*ordinary[:120], *own, *ordinary[120:], *_attack.walk()]))
+    assert cli("run", log, "--once").code == 0
+    with EmbeddedStore.open_readonly(tmp_path / "var") as store:
+        (one,) = store.incidents()
+    return one.id
+
+
+def test_what_the_actor_did_besides_and_what_was_left_out(cli, besides, tmp_path):
+    listed = cli("evidence", "list", besides)
+    assert len(listed.out.splitlines()) == 12
+    assert listed.err.startswith(
+        "12 lines.\n2 of them are beyond the limits of capture, and not in the log: raise "
+        "capture.max_lines or capture.max_bytes.\n"
+        "And 3 other requests of its actors: add --others.\n"
+    )
+    others = cli("evidence", "list", besides, "--others")
+    assert (len(others.out.splitlines()), others.err.splitlines()[0]) == (3, "3 lines.")
+    lines = [
+        json.loads(row)
+        for row in cli("evidence", "list", besides, "--others", "--json").out.splitlines()
+    ]
+    assert [f"u-66/x?n={n}" in one["line"] for n, one in enumerate(lines)] == [True] * 3
+
+
+def test_what_was_understood_stands_for_a_line_that_is_gone(cli, besides, tmp_path):
+    with EmbeddedStore.open(tmp_path / "var") as store:
+        store.log.append_kept(
+            Captured(
+                event="a1b2-9", sha256="", masked=True, incident=besides, at_ms=1, role="other",
+                columns={"path": "/x"},
+            )
+        )  # fmt: skip
+    found = cli("evidence", "list", besides, "--others", "--json").out.splitlines()
+    (gone,) = [one for one in map(json.loads, found) if "columns" in one]
+    assert (gone["event"], gone["offset"], gone["sha256"], gone["columns"]) == (
+        "a1b2-9", 9, "", {"path": "/x"},
+    )  # fmt: skip

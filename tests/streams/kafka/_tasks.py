@@ -45,6 +45,7 @@ class Kept:
         self.bases: list[bool] = []
         self.forgotten = 0
         self.wants_base = False
+        self.demanded = 0
         self.commit_faults: list[Exception | None] = []
         self.begin_faults: list[Exception | None] = []
         self.may_begin = asyncio.Event()
@@ -74,6 +75,10 @@ class Journal:
     @property
     def wants_base(self):
         return self._kept.wants_base
+
+    def demand_base(self):
+        self._kept.demanded += 1
+        self._kept.wants_base = True
 
     async def commit(self, outputs, state, place, position, *, base=False):
         kept = self._kept

@@ -191,3 +191,21 @@ def test_a_document_that_was_refused_for_good_goes_to_the_dead_letters_once(tmp_
         task.close()
 
     asyncio.run(run())
+
+
+def test_an_erasure_is_followed_by_a_base(tmp_path):
+    """What the journal holds until then names the person."""
+    task = deciding(tmp_path, kept := Kept(), asyncio.Queue())
+
+    async def run():
+        task._journal = kept()
+        task.restore([])
+        task.decide.wants_base = True
+        task.decide.store.outbox_add("act-1", NOON_MS)
+        await task.commit()
+        task.decide.store.outbox_add("act-2", NOON_MS)
+        await task.commit()
+
+    asyncio.run(run())
+    task.close()
+    assert kept.demanded == 1
