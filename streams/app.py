@@ -189,7 +189,7 @@ class Worker:
 
     async def end(self) -> None:
         """Let everything go; what is not committed is done again by the next owner."""
-        for task in self.tasks.values():
+        for task in list(self.tasks.values()):
             if isinstance(task, DecideTask):
                 await task.finish()
         for tp in list(self.tasks):

@@ -6,7 +6,6 @@ In: what `Task` hands on. Out: messages and journal. They wire a stage to its ta
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -257,12 +256,15 @@ class DecideTask(Task):
 
     async def finish(self) -> None:
         """Let what goes on beside have its last word, before this is cancelled."""
+        if not self._telling:
+            return
         self._ending.set()
         await ended(self._telling, STOP_S)
-        # How far others were told; if it does not work, the next owner tells them again.
-        with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                await self.commit()
+        # How far others were told; if it does not work, the next owner tells them again. Not with
+        # a timeout round it: a commit that is cancelled may take as long as it likes to end.
+        committing = asyncio.ensure_future(self.commit())
+        committing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([committing], timeout=STOP_S)
 
     def _durable(self, decide: Decide) -> Callable[[], Awaitable[None]]:
         async def durable() -> None:
