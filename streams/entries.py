@@ -33,6 +33,7 @@ _COUNTS = (
     "unknown_objects", "records_count", "coverage",
 )  # fmt: skip
 _SPACE = "entered"
+_NEVER_MS = 1 << 62
 
 
 class _Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -53,7 +54,9 @@ class Entries:
     def __init__(self, store: EmbeddedStore) -> None:
         self._store = store
         self._marks: dict[str, _Mark] | None = None
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, int] = {}
+        """Incident -> when its minute is over."""
+        self._due_ms = _NEVER_MS
 
     def findings(self, findings: Iterable[Finding], now_ms: int) -> None:
         """Findings that are new, in the store already."""
@@ -65,16 +68,18 @@ class Entries:
         """Incidents that changed, in the store already, and those whose minute is over."""
         for incident in incidents:
             self._incident(incident, now_ms, watermark_ms)
-        known = self._known()
-        for name in sorted(self._waiting):
-            if watermark_ms - known[name].at_ms < COUNTS_MS:
-                continue
+        # Asked for every frame: most of the time nothing is due, however many wait.
+        self._known()
+        if watermark_ms < self._due_ms:
+            return
+        for name in sorted(name for name, ms in self._waiting.items() if ms <= watermark_ms):
             # Not by its name alone: that leads to the one that absorbed it.
             current = self._store.incident(name)
             if current is not None and current.id == name:
                 self._incident(current, now_ms, watermark_ms)
             else:
                 self._keep(name, None)
+        self._due_ms = min(self._waiting.values(), default=_NEVER_MS)
 
     def _incident(self, incident: Incident, now_ms: int, watermark_ms: int) -> None:
         document = incident_document(incident)
@@ -95,21 +100,27 @@ class Entries:
         known = self._known()
         if known.get(name) == mark:
             return
-        self._waiting.discard(name)
+        self._waiting.pop(name, None)
         if mark is None:
             del known[name]
             self._store.save_state([(_SPACE, name, b"")])
             return
         known[name] = mark
         if mark.waits:
-            self._waiting.add(name)
+            self._wait(name, mark)
         self._store.save_state([(_SPACE, name, msgspec.msgpack.encode(mark))])
+
+    def _wait(self, name: str, mark: _Mark) -> None:
+        self._waiting[name] = mark.at_ms + COUNTS_MS
+        self._due_ms = min(self._due_ms, self._waiting[name])
 
     def _known(self) -> dict[str, _Mark]:
         if self._marks is None:
             decode = msgspec.msgpack.Decoder(_Mark).decode
             self._marks = {key: decode(value) for key, value in self._store.load_state(_SPACE)}
-            self._waiting = {name for name, mark in self._marks.items() if mark.waits}
+            for name, mark in self._marks.items():
+                if mark.waits:
+                    self._wait(name, mark)
         return self._marks
 
 
