@@ -17,6 +17,7 @@ from console.asking import (
     QUERY_HELP,
     asking,
     configured,
+    enter,
     esql,
     fields_flag,
     node_of,
@@ -25,7 +26,7 @@ from console.asking import (
     tell_link,
 )
 from console.case import answering, of_deployment
-from console.custody import told, why
+from console.custody import why
 from console.options import (
     as_json,
     common,
@@ -44,6 +45,7 @@ from streams.plain import plain
 from streams.settings import Settings
 
 _Found = Mapping[str, Any]
+_WHAT = "evidence search"
 _EXAMPLE = """\b
 Examples:
   breachline evidence search 'rule.id:canary OR breachline.severity:critical'
@@ -99,7 +101,7 @@ def search(
     question = {name: value for name, value in question.items() if value is not None}
     if esql_query is not None:
         rows = list(esql(configured(settings), esql_query))
-        _enter(settings, from_dir, why, question, len(rows), offline=offline)
+        enter(settings, from_dir, _WHAT, why, offline=offline, count=len(rows), question=question)
         print_ndjson(rows)
         return
     typed = query or ""
@@ -112,7 +114,7 @@ def search(
             found = kept(store, node, since, until, limit)
     else:
         found = _indexed(settings, node, since, until, limit)
-    _enter(settings, from_dir, why, question, len(found), offline=offline)
+    enter(settings, from_dir, _WHAT, why, offline=offline, count=len(found), question=question)
     if as_json:
         print_ndjson(found)
     else:
@@ -121,19 +123,6 @@ def search(
         click.echo(f"{many(len(found), 'document')}.", err=True)
     if settings.elasticsearch is not None:
         tell_link(settings.elasticsearch, _view_of(found), typed, since, until)
-
-
-def _enter(
-    settings: Settings,
-    from_dir: Path | None,
-    why: str,
-    question: Mapping[str, Any],
-    count: int,
-    *,
-    offline: bool,
-) -> None:
-    what = "evidence search"
-    told(settings, from_dir, what, why, offline=offline, count=count, question=question)
 
 
 def _view_of(found: Sequence[_Found]) -> str:

@@ -15,6 +15,7 @@ from console.asking import (
     QUERY_HELP,
     asking,
     configured,
+    enter,
     esql,
     fields_flag,
     node_of,
@@ -22,7 +23,7 @@ from console.asking import (
     print_fields,
 )
 from console.case import folder_of, of_deployment, opened
-from console.custody import told, why
+from console.custody import why
 from console.fault import Refused
 from console.options import (
     as_json,
@@ -95,7 +96,7 @@ def search(
     question = {name: value for name, value in asked.items() if value is not None}
     if esql_query is not None:
         elastic = configured(settings)
-        told(settings, from_dir, "history search", why, question=question)
+        enter(settings, from_dir, "history search", why, question=question)
         print_ndjson(esql(elastic, esql_query))
         return
     node = node_of(query or "", EVENTS)
@@ -106,7 +107,7 @@ def search(
         raise Refused(
             "nobody's access log is configured: add elasticsearch: {history: [logs-nginx.access-*]}"
         )
-    told(settings, from_dir, "history search", why, question=question)
+    enter(settings, from_dir, "history search", why, question=question)
     with _theirs(settings) if elsewhere else _ours(settings, from_dir) as (history, names):
         rows = history.search(node, since_ms=since, until_ms=until, limit=limit)
         if as_json:

@@ -29,7 +29,6 @@ from evidence.query.tree import (
 Document = Mapping[str, Any]
 Matcher = Callable[[Document], bool]
 _Test = Callable[[Any], bool]
-_WILD = {"*": ".*", "?": "."}
 
 
 def matcher(node: Node) -> Matcher:
@@ -93,8 +92,20 @@ def _within(leaf: Within) -> _Test:
 
 
 def _regex(pattern: str) -> re.Pattern[str]:
-    parts = (_WILD[text] if wild else re.escape(text) for text, wild in values.pieces(pattern))
-    return re.compile("".join(parts), re.DOTALL)
+    """The pattern, with what stands between two `*` taken where it first fits: never tried again.
+
+    So a pattern of a hundred `*` costs what one costs.
+    """
+    runs = [""]
+    for text, wild in values.pieces(pattern):
+        if (text, wild) == ("*", True):
+            runs.append("")
+        else:
+            runs[-1] += "." if wild else re.escape(text)
+    first, *middle, last = runs if len(runs) > 1 else (runs[0], "")
+    between = "".join(f"(?>.*?{run})" for run in middle if run)
+    end = f".*{last}" if len(runs) > 1 else ""
+    return re.compile(f"{first}{between}{end}", re.DOTALL)
 
 
 def _in_a_row(wanted: Sequence[str], found: Sequence[str]) -> bool:

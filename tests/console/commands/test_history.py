@@ -76,3 +76,21 @@ def test_wrong_usage(cli, result, name, args, says):
 
 def test_before_anything_was_read(cli):
     assert "nothing was kept there yet" in cli("history").err
+
+
+def test_a_query_over_ecs_fields_is_a_command_below_it(cli, result):
+    asked = "source.ip:203.0.113.7 AND breachline.verdict:foreign"
+    assert len(rows(cli("history", "search", asked, "--json", "--from", result))) == 12
+
+
+@pytest.mark.parametrize("args", [["--json"], ["--ip", "192.0.2.1"], ["--from", "x"]])
+def test_options_before_search_are_not_lost_in_silence(cli, result, args):
+    said = cli("history", *args, "search", "user.id:u-1")
+    assert (said.code, said.out) == (2, "")
+    assert f"{args[0]} stands before search: put options after it" in said.err
+
+
+def test_a_command_that_is_none(cli):
+    said = cli("history", "serach")
+    assert (said.code, said.out) == (2, "")
+    assert "No such command 'serach'" in said.err

@@ -53,6 +53,28 @@ def test_what_does_not(query):
     assert not matcher(parse(query, DOCUMENTS, NOON_MS))(DOCUMENT)
 
 
+PATTERNS = [
+    ("a*b", ["ab", "axb", "abb", "a\nb"], ["a", "b", "abx", "xab"]),
+    ("*ab*ab*", ["abab", "xabxabx", "ababab"], ["ab", "aab"]),
+    ("*ab", ["ab", "aab", "abab"], ["aba", "b"]),
+    ("a**b?*", ["abc", "aabcd"], ["ab", "a"]),
+    ("?*?", ["ab", "abc"], ["a"]),
+    ("*.?*", [".a", "x.yz"], ["a.", "."]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "fit", "other"), PATTERNS, ids=[c[0] for c in PATTERNS])
+def test_patterns(pattern, fit, other):
+    fits = matcher(parse(f"user.id:{pattern}", DOCUMENTS, NOON_MS))
+    assert [value for value in [*fit, *other] if fits({"user": {"id": value}})] == fit
+
+
+def test_a_pattern_of_a_hundred_stars_ends():
+    fits = matcher(parse(f"user.id:{'*x' * 100}*y", DOCUMENTS, NOON_MS))
+    assert not fits({"user": {"id": "x" * 1000}})
+    assert fits({"user": {"id": "x" * 1000 + "y"}})
+
+
 def test_everything_and_nothing():
     assert matcher(EVERYTHING)({})
     assert not matcher(NOTHING)(DOCUMENT)
