@@ -12,6 +12,7 @@ import msgspec
 import orjson
 
 from evidence.people import id_lines
+from evidence.signing import PUBLIC_FILE
 from evidence.store import EmbeddedStore
 from incidents.affected import Impact
 from incidents.documents import (
@@ -45,12 +46,21 @@ def prepare(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise ValueError(f"writing to {out}: it is a file; give a folder with --out")
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if other := sorted({path.name for path in out.iterdir()} - _WRITTEN):
+    if other := sorted(_names(out) - _WRITTEN):
         raise ValueError(
             f"writing to {out}: it holds {other[0]}, which no scan wrote; "
             "give another folder with --out"
         )
     discard(out)
+
+
+def _names(folder: Path) -> set[str]:
+    """What is in a folder, but for the public key that a scan puts there: private ones stay."""
+    names = {path.name for path in folder.iterdir()}
+    keys = folder / "keys"
+    if keys.is_dir() and {path.name for path in keys.iterdir()} == {PUBLIC_FILE}:
+        names.remove("keys")
+    return names
 
 
 def discard(out: Path) -> None:
@@ -64,7 +74,7 @@ def discard(out: Path) -> None:
 
 def unfinished(folder: Path) -> bool:
     """Whether a scan began to write here and was killed: then nothing in it may be believed."""
-    names = {path.name for path in folder.iterdir()}
+    names = _names(folder)
     return DATABASE in names and SUMMARY not in names and names <= _WRITTEN
 
 

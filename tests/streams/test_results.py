@@ -53,6 +53,19 @@ def test_a_folder_for_a_result_becomes_empty(tmp_path, name, holds):
     assert names(out) == []
 
 
+def test_a_public_key_is_part_of_a_result_and_a_private_one_never(tmp_path):
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "ledger.pub").touch()
+    (keys / "ledger.key").touch()
+    with pytest.raises(ValueError, match="it holds keys, which no scan wrote"):
+        prepare(tmp_path)
+    assert names(keys) == ["ledger.key", "ledger.pub"]
+    (keys / "ledger.key").unlink()
+    prepare(tmp_path)
+    assert names(tmp_path) == []
+
+
 REFUSED = [
     ("a service's data directory", ["breachline.db", "keys", "run.lock"], "it holds keys"),
     ("a store by itself, once a service held it", ["breachline.db", "run.lock"], "run.lock"),
