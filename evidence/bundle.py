@@ -70,6 +70,7 @@ def export(
     keys: Sequence[VerifierKey] = (),
     signers: Sequence[Signer] = (),
     published: Iterable[str] = (),
+    beyond_limits: int = 0,
     redact: bool = False,
 ) -> dict[str, Any]:
     """Write the bundle of an incident to `out`, whole or not at all; its manifest.
@@ -80,6 +81,7 @@ def export(
 
     keys: the public keys of the log. signers: sign the manifest, and the log where no head is over
     all of it. published: notes of heads that stand elsewhere, which the log is shown to extend.
+    beyond_limits: how many lines its capture left out for want of room.
     redact: without raw lines, ids of affected people, and what entries say.
 
     Raises:
@@ -99,6 +101,7 @@ def export(
     left_out: dict[str, Any] = {
         "lines_not_kept": case.lines_not_kept,
         "lines_masked": case.lines_masked,
+        "lines_beyond_limits": beyond_limits,
         "entries_unsigned": store.ledger.size - head.size,
         "findings_without_entry": sorted({*record.findings}.difference(entered)),
     }

@@ -7,6 +7,7 @@ beside it, and can be erased while the tree still proves all the rest.
 """
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -35,6 +36,8 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of an other one: whom it names, as it was understood."""
     columns: Mapping[str, Any] | None = None
     """What was understood of a line that could not be read again."""
+    kept_sha256: str = ""
+    """Of the bytes as kept, where they were masked."""
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,11 @@ def _captured_id(incident: str, event: str, role: Role) -> str:
 
 
 _Record = Action | Receipt | Captured | Approval | Mapping[str, Any]
+
+
+def kept_digest(line: RawLine) -> str:
+    """SHA-256 of a line as it is kept, "" where that is as it was logged."""
+    return sha256(line.data).hexdigest() if line.masked else ""
 
 
 class Log:
@@ -85,6 +93,7 @@ class Log:
                 masked=line.masked,
                 incident=incident,
                 at_ms=at_ms,
+                kept_sha256=kept_digest(line),
             )
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from evidence.log import Captured
+from evidence.log import Captured, kept_digest
 from evidence.requests import Requests
 from evidence.settings import Capture as Limits
 from evidence.store import EmbeddedStore
@@ -132,4 +132,5 @@ def _captured(row: dict[str, Any], line: RawLine | None, incident: str, now_ms: 
         role="other",
         names=tuple(sorted(names)),
         columns=None if line else row,
+        kept_sha256=kept_digest(line) if line else "",
     )

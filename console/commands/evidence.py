@@ -155,6 +155,7 @@ def export(
             affected=[affected_document(row) for row in impact.rows],
             objects=map(object_document, impact.objects),
             events=events,
+            beyond_limits=left_out(store, one, events),
             redact=redact,
             **sealing(settings, store),
         )

@@ -127,7 +127,7 @@ def test_a_flipped_bit_of_a_head_is_found_and_the_head_named(folder, column):
 def test_a_flipped_bit_of_a_captured_line_is_found_and_its_entry_named(folder):
     file = folder / "breachline.db"
     before = file.read_bytes()
-    for index, event in ((3, "a1b2-0"), (5, "a1b2-c8")):
+    for index, event in ((3, "a1b2-0"), (4, "a1b2-64"), (5, "a1b2-c8")):
         for column in ("event", "sha256", "masked", "data"):
             for place in range(24):
                 with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:

@@ -115,6 +115,7 @@ def test_the_manifest_lists_all_and_says_what_is_not_there(bundle):
             "findings_without_entry": [],
             "lines_not_kept": [E[4]],
             "lines_masked": 1,
+            "lines_beyond_limits": 0,
         },
         "redactions": {},
     }

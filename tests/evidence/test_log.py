@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from hashlib import sha256
 
 import pytest
 
@@ -67,8 +68,9 @@ def test_records_come_back(store, make):
     assert list(log.approvals()) == approvals
     assert list(log.approvals("act-a")) == []
     captured = Captured(
-        event=line.event, sha256=line.sha256, masked=True, incident="inc-1", at_ms=4
-    )
+        event=line.event, sha256=line.sha256, masked=True, incident="inc-1", at_ms=4,
+        kept_sha256=sha256(line.data).hexdigest(),
+    )  # fmt: skip
     assert list(log.captured("inc-1")) == list(log.captured()) == [captured]
     assert list(log.captured("inc-2")) == []
 
