@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from console import orders
 from console.evidence_search import line
 from evidence.query.fields import DOCUMENTS
+from tests.evidence.elastic._searched import Searched
 
 
 def ids(said):
@@ -103,3 +105,29 @@ def test_a_line_says_what_a_document_has():
         "breachline": {"incident": {"id": "inc-1"}},
     }
     assert line(entry) == "2026-11-22 10:10:11 evidence           hld-1 hold inc-1"
+
+
+def test_a_deployment_answers_from_elasticsearch(cli, tmp_path, monkeypatch):
+    entered = []
+    monkeypatch.setattr(orders, "tell", lambda _settings, read: entered.append(read))
+    event = {"id": "fin-1", "dataset": "breachline.finding"}
+    document = {
+        "@timestamp": "2026-11-22T10:00:00.000Z", "event": event, "message": "m", "breachline": {},
+    }  # fmt: skip
+    with Searched([document]) as server:
+        (host,) = server.options.hosts
+        (tmp_path / "breachline.yaml").write_text(
+            f'kafka: {{brokers: ["127.0.0.1:9"]}}\nelasticsearch: {{hosts: ["{host}"]}}\n'
+        )
+        said = cli("evidence", "search", "rule.id:canary", "--json", "--why", "case 7")
+        assert ids(said) == ["fin-1"]
+        assert server.asked[0]["query"] == {"term": {"rule.id": {"value": "canary"}}}
+    (read,) = entered
+    assert (read.what, read.why, read.count) == ("evidence search", "case 7", 1)
+
+
+def test_out_of_reach(cli, tmp_path):
+    (tmp_path / "breachline.yaml").write_text('elasticsearch: {hosts: ["http://127.0.0.1:9"]}\n')
+    said = cli("evidence", "search", "u-1", "--in", "elasticsearch")
+    assert (said.code, said.out) == (3, "")
+    assert "nobody answers at 127.0.0.1:9" in said.err

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from console import orders
 from evidence.query.fields import EVENTS
 from tests._histories import document
 from tests.evidence.elastic._searched import Searched
@@ -97,3 +98,17 @@ def test_theirs_out_of_reach(cli, tmp_path):
     said = cli("history", "search", "user.id:u-1", "--in", "theirs")
     assert (said.code, said.out) == (3, "")
     assert "nobody answers at 127.0.0.1:9" in said.err
+
+
+def test_a_deployment_is_asked_in_their_log_for_it_keeps_no_history(cli, tmp_path, monkeypatch):
+    entered = []
+    monkeypatch.setattr(orders, "tell", lambda _settings, read: entered.append(read.question))
+    with Searched([document(n) for n in range(6)]) as server:
+        (host,) = server.options.hosts
+        (tmp_path / "breachline.yaml").write_text(
+            'kafka: {brokers: ["127.0.0.1:9"]}\n'
+            f'elasticsearch: {{hosts: ["{host}"], history: [logs-nginx.*]}}\n'
+        )
+        found = rows(cli("history", "search", "user.id:u-1", "--json"))
+    assert {one["user"]["id"] for one in found} == {"u-1"}
+    assert entered == [{"query": "user.id:u-1"}]

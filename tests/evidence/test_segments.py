@@ -197,7 +197,7 @@ def test_who_is_not_in_a_row_group_is_told_from_its_bloom_filter(tmp_path, make,
             ("session", "s8", "s9"), ("principal", "u-66", "u-67"),
             ("ip", "203.0.113.7", "203.0.113.8"),
         ):  # fmt: skip
-            (kept,) = db.execute(probe, [path, column, inside]).fetchone()
-            (left,) = db.execute(probe, [path, column, absent]).fetchone()
+            ((kept,),) = db.execute(probe, [path, column, inside]).fetchall()
+            ((left,),) = db.execute(probe, [path, column, absent]).fetchall()
             assert kept < 4, column
             assert left > 0, column

@@ -12,9 +12,9 @@ from evidence.elastic.templates import FINDINGS
 from evidence.store import EmbeddedStore
 from streams.projection import of_entries, of_incidents
 from tests._histories import DOCUMENTS, MAPPING
-from tests.console.conftest import case, cli, result, scanned
+from tests.console.conftest import cli, result, scanned
 
-__all__ = ["case", "cli", "result", "scanned"]
+__all__ = ["cli", "result", "scanned"]
 
 
 def options(elasticsearch):

@@ -1,5 +1,7 @@
 """The same query finds the same documents in Elasticsearch as `match` does, whatever it says."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ COUNT = 150
 
 
 def event_mapping():
-    properties = {}
+    properties: dict[str, Any] = {}
     for field in EVENTS.values():
         *parents, leaf = field.name.split(".")
         at = properties
@@ -67,7 +69,7 @@ def some(strategy):
     found = []
 
     @settings(
-        max_examples=COUNT, derandomize=True, database=None, suppress_health_check=HealthCheck
+        max_examples=COUNT, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
     )
     @given(strategy)
     def collect(one):

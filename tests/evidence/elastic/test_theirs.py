@@ -5,7 +5,7 @@ import pytest
 from evidence.elastic._theirs import superset, time_field
 from evidence.query.fields import EVENTS
 from evidence.query.parse import parse
-from intake.settings import Fields, IdentityHeader, IntakeSettings
+from intake.settings import Fields, Identities, IdentityHeader, IntakeSettings
 from tests._events import NOON_MS
 
 PLAIN = IntakeSettings()
@@ -90,7 +90,7 @@ def test_a_uuid_may_stand_without_its_dashes():
 
 
 def test_where_people_have_several_ids_nobody_is_left_out(tmp_path):
-    own = IntakeSettings(identities={"file": tmp_path / "people.csv"})
+    own = IntakeSettings(identities=Identities(file=tmp_path / "people.csv"))
     assert asked("user.id:u-1", own) is None
 
 
