@@ -1,5 +1,6 @@
 import asyncio
 import json
+from random import Random
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_of_a_deployment_the_key_is_replaced_once_its_workers_have_the_new_one(
 
 
 async def publish(store, file):
-    await Publisher(store, [HeadFile(file)], None).last(NOON_MS)
+    await Publisher(store, [HeadFile(file)], Random(1)).last(NOON_MS)
 
 
 def test_heads_and_where_each_was_published(cli, settings, tmp_path):

@@ -89,9 +89,9 @@ def test_an_older_copy_is_found_by_its_published_heads(cli, live, tmp_path):
     shutil.copytree(tmp_path / "var", tmp_path / "copy")
     with open_signed(live) as store:
         store.log.append("read", "rd-9", 9, "inc-1", {"incident": "inc-1"})
-        note = store.ledger.head().note
+        (head,) = store.ledger.heads(store.ledger.size - 1)
     with (tmp_path / "heads.ndjson").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"note": note}) + "\n")
+        file.write(json.dumps({"note": head.note}) + "\n")
     assert cli("evidence", "verify", "copy").code == 0
     said = cli("evidence", "verify", "copy", "--heads", "heads.ndjson")
     assert (said.code, "an older copy was put back" in said.err) == (1, True)

@@ -48,7 +48,7 @@ def test_the_log_of_version_1_gets_leaves_in_its_order(old):
             (1, "act-1", canonical(actions[0])), (2, "act-2", canonical(actions[1]))
         ]  # fmt: skip
         assert [e.commitment for e in entries] == [
-            commit(e.salt, e.entry_id, e.payload) for e in entries
+            commit(e.salt or b"", e.entry_id, e.payload or b"") for e in entries
         ]
         assert store.row("", "SELECT value FROM meta WHERE key = 'schema_version'") == (2,)
     with EmbeddedStore.open(folder) as again:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class Server:
     """Takes every document once, from whoever has the key `accepts`."""
 
     def __init__(self):
-        self.kept: dict[str, dict] = {}
+        self.kept: dict[str, dict[str, Any]] = {}
         self.accepts = None
         self.asked: list[tuple[str, str]] = []
 

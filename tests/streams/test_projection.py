@@ -111,7 +111,7 @@ def everything(store):
 
 
 def streams(elastic):
-    found = {}
+    found: dict[str, list[str]] = {}
     for index, name in elastic.kept:
         found.setdefault(index, []).append(name.partition("-")[0])
     return {index: sorted(names) for index, names in found.items()}

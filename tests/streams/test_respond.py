@@ -171,9 +171,10 @@ def test_recheck_is_asked_with_the_action_and_the_time_of_performing(store):
 
 def test_evidence_is_captured_once(store):
     class Lines:
-        def capture(self, incident_id):
+        def slices(self, incident_id):
             assert incident_id == "inc-1"
-            return CaptureResult(37, 0)
+            yield CaptureResult(20, 0)
+            yield CaptureResult(37, 0)
 
     clock = HandClock(NOW_MS)
     intend(store, block(kind="capture_evidence", target="inc-1", until_ms=0))

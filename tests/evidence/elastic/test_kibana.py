@@ -135,7 +135,7 @@ def test_the_dashboard_shows_each_panel_once_and_none_over_another():
     panels = json.loads(one["attributes"]["panelsJSON"])
     names = [reference["name"] for reference in one["references"]]
     assert names == [f"{panel['panelIndex']}:{panel['panelRefName']}" for panel in panels]
-    cells = set()
+    cells: set[tuple[int, int]] = set()
     for panel in panels:
         at = panel["gridData"]
         assert at["x"] + at["w"] <= 48

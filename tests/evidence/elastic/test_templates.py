@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from evidence.elastic import templates as module
@@ -28,7 +30,7 @@ def leaves(mapping, path=""):
 
 
 def mapped(made):
-    found = {}
+    found: dict[str, Any] = {}
     for one in made:
         found |= (
             dict(leaves(one.body["template"].get("mappings", {})))
@@ -88,7 +90,7 @@ def test_findings_and_actions_age_and_evidence_does_not():
 
 
 def test_what_an_index_is_made_of_is_put_before_it_but_for_the_operators_part():
-    known = set()
+    known: set[str] = set()
     for one in templates(60):
         parts = set(one.body.get("composed_of", ()))
         assert parts - known == set(one.body.get("ignore_missing_component_templates", ()))

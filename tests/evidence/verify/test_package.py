@@ -75,7 +75,9 @@ def test_the_same_parts_packed_by_the_same_rules_are_the_same(case, tmp_path):
 def test_a_manifest_and_its_rows(case):
     report = Report("x", "bundle")
     with zipfile.ZipFile(io.BytesIO(case)) as bundle:
-        manifest, data = read_manifest(bundle, report)
+        read = read_manifest(bundle, report)
+        assert read is not None
+        manifest, data = read
         assert data == bundle.read("manifest.json")
         found = list(rows(bundle, "objects.ndjson", dict, manifest, report))
         assert found == [("objects.ndjson:1", b'{"object":"o-1"}\n', {"object": "o-1"})]

@@ -12,6 +12,7 @@ from streams.clock import HandClock
 from streams.kafka.decide import Decide
 from streams.kafka.stages import DecideTask, _Keyed
 from streams.kafka.wire import Output
+from streams.outward import Outward, at_once
 from streams.settings import Settings
 from tests._events import NOON_MS, action
 from tests.streams.kafka._tasks import PATIENCE_S, PLACE, Consumer, Kept
@@ -99,13 +100,14 @@ class Telling:
         self.lasts += 1
 
 
-class Outside:
+class Outside(Outward):
     """Makes a Telling for each store that it is given."""
 
     def __init__(self, made):
+        super().__init__([], None)
         self.made = made
 
-    def beside(self, store, *, durable, on_refused):
+    def beside(self, store, *, durable=at_once, on_refused=lambda _document, _reason: None):
         one = Telling(store, durable, on_refused)
         self.made.put_nowait(one)
         return [one]
@@ -125,7 +127,7 @@ def deciding(tmp_path, kept, made):
 
 
 def test_what_goes_on_beside_begins_anew_with_the_task_and_has_a_last_word(tmp_path):
-    made = asyncio.Queue()
+    made: asyncio.Queue[Telling] = asyncio.Queue()
     task = deciding(tmp_path, Kept(), made)
 
     async def told():
@@ -151,7 +153,8 @@ def test_what_goes_on_beside_begins_anew_with_the_task_and_has_a_last_word(tmp_p
 
 
 def test_after_a_commit_that_failed_nothing_counts_as_durable(tmp_path):
-    kept, made = Kept(), asyncio.Queue()
+    kept = Kept()
+    made: asyncio.Queue[Telling] = asyncio.Queue()
     task = deciding(tmp_path, kept, made)
 
     async def run():
@@ -171,7 +174,8 @@ def test_after_a_commit_that_failed_nothing_counts_as_durable(tmp_path):
 
 
 def test_a_document_that_was_refused_for_good_goes_to_the_dead_letters_once(tmp_path):
-    kept, made = Kept(), asyncio.Queue()
+    kept = Kept()
+    made: asyncio.Queue[Telling] = asyncio.Queue()
     task = deciding(tmp_path, kept, made)
 
     async def run():
