@@ -379,7 +379,7 @@ def test_indexing_again_is_answered_with_how_much_and_survives_a_new_owner(deplo
 
 
 def test_a_new_key_is_the_deciders_to_take_and_what_hinders_it_is_answered(deployed):
-    taken: list[tuple[str, ...]] = []
+    taken: list[object] = []
 
     def take(vkey, *, by, why, at_ms):
         if taken:
