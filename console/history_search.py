@@ -34,6 +34,7 @@ from console.options import (
     refusing,
     settings_of,
 )
+from console.report import many
 from evidence.history import History
 from evidence.history_protocol import EventHistory
 from evidence.query.fields import EVENTS
@@ -113,8 +114,11 @@ def search(
         if as_json:
             print_ndjson(row_document(row, names.get(row["source"], "")) for row in rows)
         else:
+            count = 0
             for row in rows:
                 click.echo(plain(line(row)))
+                count += 1
+            click.echo(f"{many(count, 'event')}.", err=True)
         for said in history.left_out:
             click.echo(f"Left out: {plain(said)}.", err=True)
 

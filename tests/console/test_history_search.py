@@ -47,11 +47,16 @@ def test_events_are_those_of_parse(cli, result, scanned):
 
 def test_lines_for_people(cli, result):
     said = cli("history", "search", "source.ip:203.0.113.7", "--limit", "1", "--from", result)
-    assert said.err == ""
+    assert said.err == "1 event.\n"
     assert said.out == (
         "2026-11-22 10:10:00 203.0.113.7     u-66         foreign      proven   "
         "GET /api/v1/wallets/u-10/x 200\n"
     )
+
+
+def test_that_nothing_was_found_is_said(cli, result):
+    said = cli("history", "search", "source.ip:192.0.2.250", "--from", result)
+    assert (said.code, said.out, said.err) == (0, "", "0 events.\n")
 
 
 def test_the_fields_are_listed(cli):
