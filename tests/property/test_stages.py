@@ -376,5 +376,5 @@ def test_spread_interleaved_and_killed(line, visited, inputs, keys, framed, turn
         assert (tally.events, tally.lines - tally.duplicate, tally.late) == (lines, lines, 0)
         findings = [orjson.loads(value)["event"]["id"] for value in running.values(names.findings)]
         assert sorted(findings) == sorted(finding.id for finding in decide.store.findings())
-        payloads = [entry.payload for entry in decide.store.log.entries()]
-        assert running.values(names.ledger) == payloads
+        leaves = [entry.leaf for entry in decide.store.log.entries()]
+        assert running.values(names.ledger) == leaves
