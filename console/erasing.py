@@ -81,6 +81,12 @@ def erase(
             "backups, and what was indexed elsewhere.",
             err=True,
         )
+        if settings.elasticsearch is not None:
+            click.echo(
+                "Elasticsearch still has what was indexed: have its streams emptied, then run "
+                "`breachline es setup` and `breachline evidence rebuild --yes`.",
+                err=True,
+            )
 
 
 def _here(settings: Settings, user: str, why: str, *, dry_run: bool) -> Mapping[str, object]:

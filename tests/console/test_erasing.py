@@ -69,6 +69,13 @@ def test_a_person_is_erased_and_everybody_else_stays(cli, kept):
     assert set(_attack.VICTIMS) - {PERSON} < set(affected)
 
 
+def test_what_elasticsearch_still_has_is_said(cli, kept, tmp_path):
+    with (tmp_path / "breachline.yaml").open("a") as config:
+        config.write("elasticsearch: {hosts: ['http://127.0.0.1:9']}\n")
+    said = cli("evidence", "erase", PERSON, "--why", "request 5")
+    assert (said.code, "Elasticsearch still has what was indexed" in said.err) == (0, True)
+
+
 def test_the_service_goes_on_after_it(cli, kept, attack):
     assert cli("evidence", "erase", PERSON, "--why", "request 5").code == 0
     with attack.open("a") as log:
