@@ -1,7 +1,7 @@
 """`breachline explain`: why an actor was or was not flagged and acted on."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from console import explanation
 from console.case import answering, of_deployment
 from console.fault import Refused
 from console.options import as_json, common, from_dir, offline, print_ndjson, settings_of
+from evidence.settings import Elasticsearch
 from evidence.store import EmbeddedStore
 from incidents.gather import FOREVER_MS
 from intake.addresses import canonical_address
@@ -73,6 +74,22 @@ def command(
         return
     for line in explanation.lines(answer):
         click.echo(plain(line))
+    if settings.elasticsearch is not None and settings.elasticsearch.kibana and answer.findings:
+        _tell_links(settings.elasticsearch, [one["id"] for one in answer.findings])
+
+
+def _tell_links(elastic: Elasticsearch, findings: Sequence[str]) -> None:
+    """Where Kibana shows these findings."""
+    # Here, not above: who has no Kibana does not wait for what makes its links.
+    from console.asking import tell_link  # noqa: PLC0415
+    from evidence.elastic.kibana import FINDINGS  # noqa: PLC0415
+
+    query = " OR ".join(f"event.id:{name}" for name in findings[:_MOST_LINKED])
+    tell_link(elastic, FINDINGS, query, None, None)
+
+
+_MOST_LINKED = 50
+"""Findings in one link: browsers cut longer ones."""
 
 
 def _exposed(

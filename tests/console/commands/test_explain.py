@@ -26,6 +26,18 @@ def test_why_not(cli, result):
     assert "Not flagged: no rule's limit was passed.\n" in said.out
 
 
+def test_where_kibana_shows_it(cli, result, case, tmp_path):
+    config = tmp_path / "kibana.yaml"
+    config.write_text(
+        "elasticsearch: {hosts: ['http://127.0.0.1:9'], kibana: 'https://kibana.example'}\n"
+    )
+    said = cli("explain", "--incident", case, "--from", result, "--config", config)
+    (link,) = said.err.splitlines()
+    assert link.startswith("In Kibana: https://kibana.example/app/discover")
+    assert "fin-" in link
+    assert cli("explain", "--ip", "192.0.2.250", "--from", result, "--config", config).err == ""
+
+
 def test_as_json(cli, result, case):
     answer = json.loads(cli("explain", "--incident", case, "--from", result, "--json").out)
     assert (answer["about"], len(answer["findings"])) == (f"incident {case}", 4)
