@@ -117,7 +117,8 @@ class Live:
 
         `never_block` gives the list as the configuration has it now, None where it is unchanged.
         `caught_up` is called once, when what was there has been read and following begins.
-        `beside` is driven for as long as this reads and responds, and told when it ends.
+        `beside` is driven for as long as this reads and responds; each has its last word in turn,
+        so that what one enters those after it can tell.
         """
         self._pipeline = pipeline
         self._store = store
@@ -130,7 +131,6 @@ class Live:
         self._beside = beside
         self._stopping = asyncio.Event()
         self._all_read = asyncio.Event()
-        self._answered = asyncio.Event()
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
@@ -190,16 +190,19 @@ class Live:
         """Respond beside reading: a gateway that does not answer must not hold up the logs."""
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self._respond_always())
+            endings = [asyncio.Event() for _ in self._beside]
             beside = [
-                tasks.create_task(keep_up(one, self._clock.now_ms, self._answered))
-                for one in self._beside
+                tasks.create_task(keep_up(one, self._clock.now_ms, over))
+                for one, over in zip(self._beside, endings, strict=True)
             ]
             yield
             self._all_read.set()
             # What is cut off here is in the store: the next run reads back before it repeats.
             await ended([task], self._patience_s)
-            self._answered.set()
-            await ended(beside, self._patience_s)
+            for other, over in zip(beside, endings, strict=True):
+                # One after the other: what one of them enters, those after it tell.
+                over.set()
+                await ended([other], self._patience_s)
 
     @property
     def _patience_s(self) -> float | None:

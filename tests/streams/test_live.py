@@ -358,6 +358,18 @@ def test_what_goes_on_beside_is_told_of_the_end_when_all_is_answered(attack, sto
     assert one.lasts == [store.log.last_seq]
 
 
+def test_what_one_enters_at_the_end_those_after_it_tell(attack, store, service):
+    class Entering(Beside):
+        async def last(self, now_ms):
+            await asyncio.sleep(0.05)
+            store.log.append("read", "read-last", now_ms, "inc-1", {"incident": "inc-1"})
+
+    teller = Beside(store)
+    once(service(beside=[Entering(store), teller]), attack)
+    assert teller.lasts == [store.log.last_seq]
+    assert list(store.log.payloads("read", "inc-1")) != []
+
+
 def test_a_person_who_stops_it_does_not_wait_for_what_goes_on_beside(attack, store, service):
     class Stuck(Beside):
         async def step(self, now_ms):
