@@ -6,7 +6,7 @@ gets its last word then. A fault of it is logged and ends nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
 from prometheus_client import Metric
@@ -16,7 +16,14 @@ IDLE_S: Final = 0.5
 FAULT_S: Final = 30.0
 """After a fault of ours, which time alone will hardly mend."""
 
+Durable = Callable[[], Awaitable[None]]
+"""Returns once what the store holds would survive this machine."""
+
 _log = logging.getLogger("breachline.beside")
+
+
+async def at_once() -> None:
+    """`Durable` of the embedded store: what is committed to it is."""
 
 
 class Beside(Protocol):

@@ -9,7 +9,7 @@ the log holds, or of something else, says so: the store was rolled back or rewri
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -23,6 +23,7 @@ from evidence.ledger import Head
 from evidence.store import EmbeddedStore
 from records.ids import iso
 from responders._base import TRANSPORT_FAULTS, retry_after_s
+from streams.beside import Durable, at_once
 from streams.metrics import gauge
 
 EVERY_MS = 5_000
@@ -74,10 +75,6 @@ class Place(Protocol):
         ...
 
 
-async def _at_once() -> None:
-    """What is committed to the embedded store is durable."""
-
-
 class Publisher:
     """Publishes one store's heads. `step` now and then, `last` before the store is closed."""
 
@@ -87,7 +84,7 @@ class Publisher:
         places: Iterable[Place],
         random: Random,
         *,
-        durable: Callable[[], Awaitable[None]] = _at_once,
+        durable: Durable = at_once,
     ) -> None:
         """`durable` returns once what the store holds would survive this machine."""
         self._store = store

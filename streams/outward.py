@@ -4,7 +4,7 @@ Settings come in; for each store what goes on beside detection goes out: the pro
 Elasticsearch, the publishing of heads. It opens and closes, and judges nothing.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from evidence.store import EmbeddedStore
-from streams.beside import Measured
+from streams.beside import Durable, Measured, at_once
 from streams.clock import Clock
 from streams.heads import HeadFile, Place, Publisher, Webhook
 from streams.settings import Settings
@@ -20,12 +20,6 @@ from streams.settings import Settings
 if TYPE_CHECKING:
     from evidence.elastic.bulk import Document
     from streams.elastic import Elastic
-
-Durable = Callable[[], Awaitable[None]]
-
-
-async def at_once() -> None:
-    """What is committed to the embedded store is durable."""
 
 
 class Outward:

@@ -9,7 +9,7 @@ It must never hold up detection: it sends little at a time, and waits longer aft
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from random import Random
 from typing import Any, Final, Protocol
@@ -27,6 +27,7 @@ from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
 from records.ids import event_place
 from records.incident import Action
+from streams.beside import Durable, at_once
 from streams.metrics import gauge
 
 BATCH: Final = 250
@@ -79,10 +80,6 @@ class SetAside(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
-async def _at_once() -> None:
-    """What is committed to the embedded store is durable."""
-
-
 class Projection:
     """Projects one store. `step` again and again, `last` before the store is closed."""
 
@@ -92,7 +89,7 @@ class Projection:
         sender: Sender,
         random: Random,
         *,
-        durable: Callable[[], Awaitable[None]] = _at_once,
+        durable: Durable = at_once,
         on_refused: Callable[[Document, str], None] = lambda _document, _reason: None,
     ) -> None:
         """`durable` returns once what the store holds would survive this machine."""

@@ -6,7 +6,6 @@ heads: those are over 3, 6, 7, 8, 12 and 15 entries. Bundles, topics and keys ar
 
 import contextlib
 import random
-import shutil
 import sqlite3
 
 import pytest
@@ -17,15 +16,11 @@ from evidence.verify.store import check_store, read_heads, read_leaves
 from tests._ledger import (
     HEADS,
     SIZE,
-    alone,
-    exported,
-    fill,
     flipped,
     found,
     key,
     past_the_guards,
     range_of,
-    sealed,
     trust,
 )
 
@@ -35,23 +30,6 @@ KINDS = [
 ]  # fmt: skip
 OWN_TIME = {"captured", "intent", "receipt", "approval"}
 """Kinds whose content says when: a changed time is named there, else the range of its head."""
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """A store, in one file without a -wal, and its bundle; nobody writes to them."""
-    folder = tmp_path_factory.mktemp("original")
-    with sealed(folder / "store") as store:
-        fill(store)
-        exported(store, folder / "case.zip", published=[next(store.ledger.heads()).note])
-    alone(folder / "store")
-    return folder
-
-
-@pytest.fixture
-def folder(original, tmp_path):
-    shutil.copytree(original / "store", tmp_path / "store")
-    return tmp_path / "store"
 
 
 def test_nothing_is_found_where_nothing_was_done(folder):

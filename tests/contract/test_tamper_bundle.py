@@ -7,26 +7,11 @@ import pytest
 
 from evidence.verify.bundle import check_bundle
 from tests._ledger import (
-    alone,
     covered,
-    exported,
-    fill,
     key,
     pack,
-    sealed,
     unpack,
 )
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """A store, in one file without a -wal, and its bundle; nobody writes to them."""
-    folder = tmp_path_factory.mktemp("original")
-    with sealed(folder / "store") as store:
-        fill(store)
-        exported(store, folder / "case.zip", published=[next(store.ledger.heads()).note])
-    alone(folder / "store")
-    return folder
 
 
 def test_nothing_is_found_where_nothing_was_done(original):

@@ -11,7 +11,6 @@ from evidence.verify.bundle import check_bundle
 from evidence.verify.store import check_store, read_heads, read_leaves
 from tests._ledger import (
     ORIGIN,
-    alone,
     covered,
     exported,
     fill,
@@ -25,23 +24,6 @@ from tests._ledger import (
     trust,
     unpack,
 )
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """A store, in one file without a -wal, and its bundle; nobody writes to them."""
-    folder = tmp_path_factory.mktemp("original")
-    with sealed(folder / "store") as store:
-        fill(store)
-        exported(store, folder / "case.zip", published=[next(store.ledger.heads()).note])
-    alone(folder / "store")
-    return folder
-
-
-@pytest.fixture
-def folder(original, tmp_path):
-    shutil.copytree(original / "store", tmp_path / "store")
-    return tmp_path / "store"
 
 
 def forged(path, number):

@@ -1,7 +1,6 @@
 """Whoever changes the topic is found, and the entry is named."""
 
 import random
-import shutil
 
 import pytest
 
@@ -9,31 +8,10 @@ from evidence.verify.store import read_heads, read_leaves
 from evidence.verify.topic import TopicCheck
 from tests._ledger import (
     SIZE,
-    alone,
-    exported,
-    fill,
     found,
     range_of,
-    sealed,
     trust,
 )
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """A store, in one file without a -wal, and its bundle; nobody writes to them."""
-    folder = tmp_path_factory.mktemp("original")
-    with sealed(folder / "store") as store:
-        fill(store)
-        exported(store, folder / "case.zip", published=[next(store.ledger.heads()).note])
-    alone(folder / "store")
-    return folder
-
-
-@pytest.fixture
-def folder(original, tmp_path):
-    shutil.copytree(original / "store", tmp_path / "store")
-    return tmp_path / "store"
 
 
 def test_nothing_is_found_where_nothing_was_done(folder):

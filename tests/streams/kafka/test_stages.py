@@ -8,11 +8,12 @@ import pytest
 from evidence.elastic.bulk import Document
 from incidents.settings import NeverBlock
 from streams.approvals import BY_HAND
+from streams.beside import at_once
 from streams.clock import HandClock
 from streams.kafka.decide import Decide
 from streams.kafka.stages import DecideTask, _Keyed
 from streams.kafka.wire import Output
-from streams.outward import Outward, at_once
+from streams.outward import Outward
 from streams.settings import Settings
 from tests._events import NOON_MS, action
 from tests.streams.kafka._tasks import PATIENCE_S, PLACE, Consumer, Kept
