@@ -60,7 +60,7 @@ class Judge:
         Raises:
             Unreadable: the line names no address at all.
         """
-        ip, ip_trusted = self.addresses.client(line.peer, line.forwarded)
+        ip, ip_trusted = self.addresses.client(line.peer, line.forwarded or line.client)
         if not ip:
             raise Unreadable("no_address")
         caller = self.identity.caller(line, credentials)

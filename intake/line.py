@@ -22,6 +22,9 @@ Reason = Literal[
     "truncated_archive",
     "bad_frame",
     "binary",
+    "not_http",
+    "partial",
+    "directive",
 ]
 
 
@@ -74,5 +77,15 @@ class Parsed(msgspec.Struct, gc=False):
     upstream_status: str | None = None
     internal: tuple[str, ...] = ()
     """Names of `internal_headers` that the line carries."""
+    client: str | None = None
+    """The client as one proxy named it: PROXY protocol, True-Client-IP, X-Real-IP and the like."""
+    forwarded_elements: str | None = None
+    """The Forwarded header of RFC 7239, as logged."""
+    trace_id: str | None = None
+    """Trace id (W3C, B3): lines of one request share it, and so may other requests."""
+    location: str | None = None
+    """Location header of the answer."""
+    blocked_by: str | None = None
+    """What refused the request before any service saw it, as the gateway logged it."""
     logs_principal: bool = False
     """The line has a place for a vouched principal or credential, whether or not it is filled."""

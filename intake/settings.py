@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from records.durations import Seconds
+
 
 def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
@@ -47,6 +49,41 @@ class Fields(Settings):
     origin: str | None = None
     fetch_site: str | None = None
     upstream_status: str | None = None
+    client: str | None = Field(
+        default=None, description="client address that one proxy set, such as CF-Connecting-IP"
+    )
+    forwarded: str | None = Field(default=None, description="the Forwarded header of RFC 7239")
+    trace_id: str | None = None
+    location: str | None = Field(default=None, description="Location header of the answer")
+    blocked_by: str | None = Field(default=None, description="what refused it at the gateway")
+
+
+class LogFormat(Settings):
+    """Log formats of servers, as their own configuration writes them; lines of any are read."""
+
+    nginx: list[str] = Field(default_factory=list, description="$remote_addr ... of log_format")
+    apache: list[str] = Field(default_factory=list, description="%h ... of LogFormat")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class BlockAnswer(Settings):
+    """What our own block answers: a request so refused reached nobody's data."""
+
+    status: int
+    bytes: int | None = None
+    blocked_by: str | None = None
+
+
+class Join(Settings):
+    """Logs whose lines tell of the same requests: shell patterns of the names of their sources."""
+
+    gateway: list[str]
+    service: list[str]
+    window: Seconds = 10
 
 
 class Trust(Settings):
@@ -60,6 +97,10 @@ class Jwt(Settings):
 
     claim: str = "sub"
     jwks: Path | None = None
+    issuers: list[str] = Field(
+        default_factory=list, description="whose subjects are the users that paths name"
+    )
+    audience: str | None = None
 
 
 class IdentityHeader(Settings):
@@ -101,6 +142,12 @@ class Ownership(Settings):
     object: str = "object"
     owner: str = "owner"
     http: str | None = None
+    """{object} in the URL; with {objects}, a comma list, several are asked for at once."""
+    token_env: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    batch: int = Field(default=100, ge=1, le=1000)
+    timeout: Seconds = 5
     learn: bool = False
 
 
@@ -140,6 +187,10 @@ class IntakeSettings(Settings):
     service_accounts: list[ServiceAccount] = Field(default_factory=list)
     delegates: list[str] = Field(default_factory=list)
     grants: Grants | None = None
+    log_format: LogFormat = LogFormat()
+    own_blocks: list[BlockAnswer] = Field(default_factory=list)
+    join: Join | None = None
+    openapi: Path | None = Field(default=None, description="an OpenAPI file: a source of routes")
 
     @field_validator("service_accounts", mode="before")
     @classmethod

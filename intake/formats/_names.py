@@ -13,9 +13,9 @@ from intake.settings import Fields, IntakeSettings
 Names = dict[str, list[tuple[str, int]]]
 """Normal path -> (field, rank): a field of `Parsed`, or one of the parts named below.
 
-request: a request line. uri, query: parts of a target. cookie: a Cookie header. remote_user: a
-Basic user. internal:NAME: an internal header. place: only its presence counts, as a place where a
-vouched principal would stand.
+request: a request line. uri, query: parts of a target. cookie: a Cookie header. trace: a trace id,
+bare or in its header. remote_user: a Basic user. internal:NAME: an internal header. place: only its
+presence counts, as a place where a vouched principal would stand.
 """
 
 WRAPPED = 10_000
@@ -83,6 +83,9 @@ _ANYWHERE = {
     "tenant": "tenantid tenant organizationid orgid tenant.id organization.id org.id",
     "context_error": """securitycontexterror contexterror labels.securitycontexterror
         labels.contexterror""",
+    "client": "proxyprotocoladdr",
+    "trace": "traceid trace.id trace oteltraceid ddtraceid",
+    "location": "senthttplocation",
     "upstream_status": "upstreamstatus upstreamstatuscode upstream.status",
 }
 _IN_REQUEST = {
@@ -102,11 +105,15 @@ _IN_RESPONSE = {
     "status": "status statuscode code",
     "bytes": """bytes bodybytes body.bytes size bodysize contentlength length
         headers.contentlength""",
+    "location": "location redirecturl headers.location",
 }
 _USER = "id userid sub subject principal username name login"
 _COOKIES = ("cookies.", "request.cookies.", "req.cookies.", "http.request.cookies.")
 _BY_HEADER = {
-    "forwarded": ("X-Forwarded-For", "X-Real-IP"),
+    "forwarded": ("X-Forwarded-For",),
+    "forwarded_elements": ("Forwarded",),
+    "client": ("CF-Connecting-IP", "True-Client-IP", "Fastly-Client-IP", "X-Real-IP"),
+    "trace": ("traceparent", "X-B3-TraceId", "b3", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context"),
     "host": ("Host",),
     "user_agent": ("User-Agent",),
     "referer": ("Referer", "Referrer"),
@@ -134,6 +141,8 @@ _SESSION_COOKIES = frozenset(
 )
 _FIELDS = {
     "time": "time_ms",
+    "trace_id": "trace",
+    "forwarded": "forwarded_elements",
     "client_ip": "peer",
     "forwarded_for": "forwarded",
     "claimed_user": "claimed",
@@ -226,7 +235,8 @@ def _usual() -> Names:
     add("asserted", [part + name for part in _USERS for name in _USER.split()])
     add("session", [part + name for part in _COOKIES for name in sorted(_SESSION_COOKIES)])
     for field, text in _LAST.items():
-        add(field, text.split())
+        for path in text.split():
+            names[path].append((field, 1000))
     return names
 
 

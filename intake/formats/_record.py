@@ -30,6 +30,7 @@ from intake.formats._values import (
     scalar,
     size_of,
     text,
+    trace_id_of,
 )
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -50,7 +51,8 @@ _STATUS = CORE.index("status")
 _TEXTS = frozenset(
     """
     host user_agent referer request_id principal asserted claimed session jwt_payload tenant
-    context_error origin fetch_site override_method upstream_status
+    context_error origin fetch_site override_method upstream_status client forwarded_elements
+    location blocked_by
     """.split()
 )
 _MAX_SHAPES = 4096
@@ -358,6 +360,11 @@ def _put_remote_user(parsed: Parsed, value: Any) -> None:
         parsed.basic_user = True
 
 
+def _put_trace(parsed: Parsed, value: Any) -> None:
+    if (logged := text(value)) is not None:
+        parsed.trace_id = trace_id_of(logged)
+
+
 def _put_owners(parsed: Parsed, value: Any) -> None:
     items = value if value.__class__ is list else [value]
     texts = [item for each in items if (item := text(each)) is not None]
@@ -380,4 +387,5 @@ _PUTTERS: dict[str, _Put] = {
     "authorization": _put_authorization,
     "remote_user": _put_remote_user,
     "owners": _put_owners,
+    "trace": _put_trace,
 }

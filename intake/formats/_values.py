@@ -4,6 +4,7 @@ Decoded values in; text, number or None for what says nothing ("", "-", null, ob
 MUST raise nothing but `Unreadable`, and `Imprecise` for ids that have to be read again.
 """
 
+import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
@@ -15,6 +16,13 @@ _ABSENT = frozenset({"", "-"})
 
 
 _EXACT = 2.0**53
+_LONGEST_TRACE = 200
+_TRACE = re.compile(
+    r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
+    r"|([0-9a-f]{32}|[0-9a-f]{16})(?:-[0-9a-f]{16}(?:-.{1,20})?|/\d{1,20}(?:;.{0,20})?)?"
+    r"|(?:.{0,80};)?Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
+    re.IGNORECASE,
+)
 
 
 class Imprecise(Exception):
@@ -44,6 +52,16 @@ def text(value: Any) -> str | None:
             raise Imprecise
         value = int(value)
     return None if value is None else str(value)
+
+
+def trace_id_of(value: str) -> str | None:
+    """The trace id in a traceparent (W3C), b3 or X-B3-TraceId, X-Amzn-Trace-Id; or a bare one.
+
+    Anything else is no trace id: clients write these headers too.
+    """
+    match = _TRACE.fullmatch(value.strip()) if len(value) <= _LONGEST_TRACE else None
+    found = (match[1] or match[2] or match[3]).lower() if match else ""
+    return found if found.strip("0") else None
 
 
 def first_time(values: Iterable[Any]) -> int:

@@ -27,7 +27,7 @@ KNOWN = [
     ("body_bytes_sent", "bytes"), ("httpRequest.responseSize", "bytes"), ("size", "bytes"),
     ("host", "host"), ("http_user_agent", "user_agent"), ("userAgent", "user_agent"),
     ("req.headers.user-agent", "user_agent"), ("http_referer", "referer"),
-    ("request_id", "request_id"), ("x-request-id", "request_id"), ("trace.id", "request_id"),
+    ("request_id", "request_id"), ("x-request-id", "request_id"), ("traceparent", "trace"),
     ("user", "asserted"), ("user_id", "asserted"), ("sub", "asserted"), ("user.id", "asserted"),
     ("req.user.id", "asserted"), ("remote_user", "remote_user"), ("x_user_id", "claimed"),
     ("http_x_user_id", "claimed"), ("Request.Headers.X-User-ID", "claimed"),
@@ -37,7 +37,8 @@ KNOWN = [
     ("tenant_id", "tenant"), ("security_context_error", "context_error"),
     ("http_origin", "origin"), ("sec-fetch-site", "fetch_site"),
     ("http_x_http_method_override", "override_method"), ("upstream_status", "upstream_status"),
-    ("target_user", "owners"),
+    ("target_user", "owners"), ("x_real_ip", "client"), ("http_forwarded", "forwarded_elements"),
+    ("CF-Connecting-IP", "client"), ("sent_http_location", "location"), ("x-b3-traceid", "trace"),
     ("request_time", None), ("request_length", None), ("upstream_addr", None),
     ("server.ip", None), ("response.headers.set-cookie", None), ("level", None),
 ]  # fmt: skip
@@ -46,6 +47,10 @@ KNOWN = [
 @pytest.mark.parametrize(("path", "field"), KNOWN, ids=[path for path, _ in KNOWN])
 def test_usual_names(path, field):
     assert fields_of(IntakeSettings(), path) == ({field} if field else set())
+
+
+def test_a_trace_names_a_request_where_nothing_better_does():
+    assert fields_of(IntakeSettings(), "trace.id") == {"trace", "request_id"}
 
 
 def test_a_configured_name_means_that_and_nothing_else():

@@ -9,6 +9,7 @@ from intake.formats._values import (
     size_of,
     status_of,
     text,
+    trace_id_of,
 )
 from intake.line import Unreadable
 
@@ -110,3 +111,29 @@ def test_no_time(values, reason):
     with pytest.raises(Unreadable) as caught:
         first_time(values)
     assert caught.value.reason == reason
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.parametrize(
+    ("logged", "expected"),
+    [
+        (TRACE, TRACE),
+        (TRACE.upper(), TRACE),
+        (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
+        (f"{TRACE}-b7ad6b7169203331-1", TRACE),
+        ("b7ad6b7169203331", "b7ad6b7169203331"),
+        (f"{TRACE}/123;o=1", TRACE),
+        ("Root=1-67891233-abcdef012345678912345678", "1-67891233-abcdef012345678912345678"),
+        (
+            "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678",
+            "1-67891233-abcdef012345678912345678",
+        ),
+        ("0" * 32, None),
+        ("somebody's own", None),
+        ("a" * 1_000_000, None),
+    ],
+)
+def test_trace_ids(logged, expected):
+    assert trace_id_of(logged) == expected
