@@ -95,6 +95,8 @@ class Judge:
             judged = _NOBODY
         else:
             judged = self._verdict(line, caller, place, ip, outcome, late=late)
+        if place.slug is not None and outcome == "proven" and not late:
+            self.routes.note_name(place.slug, caller.principal or ip)
         session = caller.session
         if session and caller.provenance not in TRUSTED and judged.targets:
             user = caller.claimed or judged.targets[0]
@@ -352,6 +354,8 @@ class Judge:
             yield "intake.sessions", key, value
         for key, value in self._signals.homes.take_dirty():
             yield "intake.homes", key, value
+        for key, value in self.routes.slugs.take_dirty():
+            yield "intake.slugs", key, value
 
     def load(self, load_state: Callable[[str], Iterator[tuple[str, bytes]]]) -> None:
         """Restore what `take_dirty` gave."""
@@ -360,6 +364,7 @@ class Judge:
         self.promotion.load(load_state("intake.promotion"))
         self.identity.load(load_state("intake.sessions"))
         self._signals.homes.load(load_state("intake.homes"))
+        self.routes.slugs.load(load_state("intake.slugs"))
 
 
 _ORDINARY: frozenset[Verdict] = frozenset({"own", "no_target"})

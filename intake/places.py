@@ -62,5 +62,7 @@ class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A plain word below an owner word: a user name, if people have such names here."""
     named: "Place | None" = None
     """The same place with `name` as its owner."""
+    slug: tuple[str, str] | None = None
+    """(prefix, word): a word of several parts that may be one of many such names."""
     canaries: tuple[str, ...] = ()
     """Listed canary ids that stand anywhere in the target."""

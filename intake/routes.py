@@ -20,6 +20,7 @@ from intake.places import Place, Route
 from intake.redact import mask_target
 from intake.settings import RouteRule
 from intake.shapes import Shapes
+from intake.slugs import Slugs, is_slug
 from intake.spaces import canonical_id
 from intake.words import (
     CANDIDATE_QUERY,
@@ -67,8 +68,17 @@ class Routes:
         self._words = dict.fromkeys((word.lower() for word in sensitive), "sensitive")
         self._words.update(CATEGORY_WORDS)
         self._canaries = {canary.casefold(): canary for canary in canaries}
+        self.slugs = Slugs()
         self._cache: dict[str, Place] = {}
         self._older: dict[str, Place] = {}
+
+    def note_name(self, slug: tuple[str, str], client: str) -> None:
+        """Count a client's success at a place whose `slug` this is."""
+        if self.slugs.note(*slug, client):
+            # What was read before it was known is read anew.
+            self._cache, self._older = {}, {}
+            if self._shapes is not None:
+                self._shapes.forget()
 
     def place(self, target: str) -> Place:
         """What this request target names."""
@@ -136,6 +146,7 @@ class Routes:
         objects: list[str] = []
         candidates: list[tuple[str, tuple[str, ...]]] = []
         names_self = False
+        slug = None
         name = before = ""
         for segment in path.split("/"):
             if not segment:
@@ -159,6 +170,12 @@ class Routes:
                     objects += ids
                     candidates.append(("/" + "/".join(template), ids))
                     continue
+                if not below_owner and is_slug(segment):
+                    prefix = "/" + "/".join(template)
+                    if self.slugs.is_known(prefix, segment):
+                        template.append("{slug}")
+                        continue
+                    slug = slug or (prefix, segment)
             before = word_of(segment)
             if before in SELF_WORDS:
                 names_self = True
@@ -194,6 +211,7 @@ class Routes:
             candidates=() if ids else tuple(candidates),
             name=name,
             named=named,
+            slug=slug,
         )
 
     def _read_query(

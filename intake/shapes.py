@@ -37,6 +37,7 @@ class _Model(msgspec.Struct, frozen=True, gc=False):
     source: str
     objects: tuple[int, ...]
     candidates: tuple[tuple[str, int], ...]
+    slug: tuple[str, str] | None
 
 
 class Shapes:
@@ -67,7 +68,13 @@ class Shapes:
             return None
         owners = (canonical_id(ids[model.owner - 1]),) if model.owner else ()
         if len(ids) == 1 and owners and not model.tenant_word:
-            return Place(path=shown, route=model.route, ordinary=model.ordinary, owners=owners)
+            return Place(
+                path=shown,
+                route=model.route,
+                ordinary=model.ordinary,
+                owners=owners,
+                slug=model.slug,
+            )
         return Place(
             path=shown,
             route=model.route,
@@ -78,7 +85,12 @@ class Shapes:
             source=model.source,
             candidates=tuple([(f, (canonical_id(ids[n - 1]),)) for f, n in model.candidates]),
             tenant=ids[model.tenant - 1] if model.tenant else model.tenant_word,
+            slug=model.slug,
         )
+
+    def forget(self) -> None:
+        """Learn all shapes anew."""
+        self._models.clear()
 
     def _learn(self, shape: str) -> _Model | None:
         """The model of a shape; None where an id in it is not one of the numbered ones."""
@@ -105,6 +117,7 @@ class Shapes:
             place.source,
             tuple(map(int, place.objects)),
             tuple([(field, int(found)) for field, found in candidates]),
+            place.slug,
         )
         return model
 
