@@ -20,6 +20,7 @@ from intake.settings import Settings as Block
 from responders.settings import GatewaySettings
 from streams.hostport import HostPort
 from streams.kafka.settings import Kafka
+from streams.listen.settings import ListenSettings
 from streams.yaml_file import ConfigError, Document, Place, Position, read_yaml
 
 __all__ = ["ConfigError", "Kafka", "Loaded", "Settings", "load"]
@@ -71,6 +72,7 @@ class Settings(BaseModel):
     metrics: Metrics | None = None
     history: History = History()
     capture: Capture = Capture()
+    listen: ListenSettings = ListenSettings()
 
 
 class Loaded(NamedTuple):
