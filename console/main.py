@@ -27,6 +27,7 @@ COMMANDS = {
     "ship": "Follow logs and send them to Kafka.",
     "deadletter": "List rejected lines, and send them again.",
     "parse": "Show what Breachline understood of a log, as ECS NDJSON.",
+    "routes": "Learn routes from a log or an OpenAPI file.",
     "incidents": "List incidents, or show one.",
     "affected": "Print the users whose data an incident touched.",
     "evidence": "List, show, export and verify evidence.",

@@ -44,7 +44,11 @@ class Progress:
 
     def step(self, frame: Frame, step: Step) -> None:
         """One frame is done."""
-        self._lines += step.batch.lines
+        self.count(frame, step.batch.lines)
+
+    def count(self, frame: Frame, lines: int) -> None:
+        """A frame with so many lines is done."""
+        self._lines += lines
         elapsed_s = self._bar.tasks[0].elapsed or 0
         self._bar.update(
             self._task,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from intake.patterns import Pattern
+from intake.route_order import in_order
 from intake.settings import RouteRule
 from intake.words import CANDIDATE_QUERY, OWNER_QUERY, OWNER_WORDS
 
@@ -56,20 +56,7 @@ def proposed_routes(document: object) -> list[Proposed]:
                 continue
             for one in _routes(document, base, path, _resolved(document, item)):
                 found.setdefault(one.rule.match, one)
-    patterns = [Pattern(one.rule) for one in found.values() if "{" in one.rule.match]
-    # `/users/search` must not become the owner "search"; other words need no route.
-    kept = [
-        one
-        for match, one in found.items()
-        if "{" in match or any(pattern.match(match, "") is not None for pattern in patterns)
-    ]
-    return sorted(kept, key=lambda one: _specific(one.rule.match))
-
-
-def _specific(match: str) -> tuple[int, list[tuple[int, str]]]:
-    """First match wins: a query is more than none, a word at a place more than a variable."""
-    path, _, query = match.partition("?")
-    return -bool(query), [(1 if "{" in part else 0, part) for part in path.split("/")]
+    return [found[match] for match in in_order(found)]
 
 
 def _bases(document: Mapping[str, Any]) -> list[str]:

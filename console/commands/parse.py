@@ -7,13 +7,10 @@ import click
 import msgspec
 
 from console.fault import Negative, Refused
-from console.options import common, print_ndjson, refusing, settings_of
-from evidence.keys import CredentialDigest, load_digest_key
+from console.options import common, print_ndjson, settings_of
+from console.reading import batches, reader_of
 from intake.documents import event_document
-from intake.frames import Reader, SourceState
-from intake.judge import Judge
-from streams.sources import SourceBook, problems, read_frames
-from streams.tables import read_tables
+from streams.sources import problems
 
 _EXAMPLE = """\b
 Examples:
@@ -37,29 +34,17 @@ def command(
     """Print the events of LOGs as ECS NDJSON: who asked, whose data, what came of it."""
     if found := problems(logs):
         raise Refused(found)
-    settings = settings_of(config, data_dir)
-    with refusing():
-        tables = read_tables(settings.intake)
-        digest = CredentialDigest(load_digest_key(settings.data_dir, create=True))
-        judge = Judge(settings.intake, settings.canaries.ids, tables, digest)
-        reader = Reader(settings.intake, judge, format_)
-    states: dict[str, SourceState] = {}
+    reader = reader_of(settings_of(config, data_dir), format_)
     counts = {"events": 0, "lines": 0}
 
     def documents() -> Iterator[object]:
-        book = SourceBook()
-        for log in logs:
-            for frame in read_frames(log, book):
-                state = states.setdefault(frame.source, SourceState(frame.source, frame.name))
-                faults = [(f.offset, f.reason, f.sha256, f.head) for f in frame.faults]
-                batch = reader.read(state, frame.offset, frame.data, faults)
-                state.position = max(state.position, frame.end)
-                counts["lines"] += batch.lines - batch.duplicate
-                counts["events"] += len(batch.events)
-                if rejects:
-                    yield from map(msgspec.to_builtins, batch.rejects)
-                else:
-                    yield from (event_document(event, frame.name) for event in batch.events)
+        for frame, batch in batches(logs, reader):
+            counts["lines"] += batch.lines - batch.duplicate
+            counts["events"] += len(batch.events)
+            if rejects:
+                yield from map(msgspec.to_builtins, batch.rejects)
+            else:
+                yield from (event_document(event, frame.name) for event in batch.events)
 
     print_ndjson(documents())
     if counts["lines"] and not counts["events"] and not rejects:

@@ -1,0 +1,20 @@
+import pytest
+
+from console.fault import Refused
+from console.reading import batches, reader_of
+from streams.settings import Settings
+from tests import _attack
+
+
+def test_every_frame_with_its_batch(tmp_path):
+    log = _attack.write(tmp_path)
+    reader = reader_of(Settings(data_dir=tmp_path / "var"), "auto")
+    found = list(batches([str(log)], reader))
+    assert {frame.name for frame, _ in found} == {str(log)}
+    assert sum(len(batch.events) for _, batch in found) == 852
+    assert sum(batch.lines for _, batch in found) == 852
+
+
+def test_a_format_that_is_none_is_refused(tmp_path):
+    with pytest.raises(Refused, match="unknown format 'cobol'"):
+        reader_of(Settings(data_dir=tmp_path / "var"), "cobol")
