@@ -13,6 +13,7 @@ import orjson
 
 from console.fault import Refused, words
 from intake.times import parse_time
+from streams.openapi import read_openapi, with_routes
 from streams.plain import plain
 from streams.settings import ConfigError, Settings, load
 
@@ -75,6 +76,26 @@ timeout = click.option(
     show_default=True,
     help="With Kafka configured: how long to wait until a worker has done it.",
 )
+
+
+openapi = click.option(
+    "--openapi",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="OpenAPI file whose routes count after those of the configuration.",
+)
+
+
+def with_openapi(settings: Settings, path: Path | None) -> Settings:
+    """The settings with the routes of an OpenAPI file that was named on the command line.
+
+    Raises:
+        Refused: the file cannot be used.
+    """
+    if path is None:
+        return settings
+    with refusing():
+        intake = with_routes(settings.intake, read_openapi(path))
+    return settings.model_copy(update={"intake": intake})
 
 
 def settings_of(config: Path | None, data_dir: Path | None) -> Settings:

@@ -108,6 +108,7 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path) -> Loaded:
     settings = _with_paths_from(settings, file.parent)
     problems += _rule_problems(document, warnings)
     problems += _block_problems(settings, document)
+    settings = _with_openapi(settings, document, problems)
     warnings += _idle(settings, document)
     if problems:
         # In the order of the file: people fix from top to bottom.
@@ -210,6 +211,21 @@ def _block_problems(settings: Settings, document: Document) -> _Problems:
         text = "give one of password_env and password_file"
         problems.append(document.problem(("kafka", "sasl"), text))
     return problems
+
+
+def _with_openapi(settings: Settings, document: Document, problems: _Problems) -> Settings:
+    """The settings with the routes of the OpenAPI file that they name, after their own."""
+    if (path := settings.intake.openapi) is None or not path.is_file():
+        return settings
+    # Here, not above: most configurations name none.
+    from streams.openapi import read_openapi, with_routes  # noqa: PLC0415
+
+    try:
+        intake = with_routes(settings.intake, read_openapi(path))
+    except ValueError as error:
+        problems.append(document.problem(("intake", "openapi"), str(error)))
+        return settings
+    return settings.model_copy(update={"intake": intake})
 
 
 def _missing(path: Path) -> str:

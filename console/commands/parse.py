@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from console.fault import Negative, Refused
-from console.options import common, print_ndjson, settings_of
+from console.options import common, openapi, print_ndjson, settings_of, with_openapi
 from console.reading import batches, reader_of
 from intake.documents import event_document
 from streams.sources import problems
@@ -23,18 +23,20 @@ Examples:
 @click.argument("logs", nargs=-1, required=True, metavar="LOG...")
 @click.option("--format", "format_", default="auto", show_default=True, help="Format of the lines.")
 @click.option("--rejects", is_flag=True, help="Print the lines that were not understood instead.")
+@openapi
 @common
 def command(
     logs: tuple[str, ...],
     format_: str,
     rejects: bool,
+    openapi: Path | None,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
     """Print the events of LOGs as ECS NDJSON: who asked, whose data, what came of it."""
     if found := problems(logs):
         raise Refused(found)
-    reader = reader_of(settings_of(config, data_dir), format_)
+    reader = reader_of(with_openapi(settings_of(config, data_dir), openapi), format_)
     counts = {"events": 0, "lines": 0}
 
     def documents() -> Iterator[object]:

@@ -7,7 +7,15 @@ import click
 from console import report
 from console.case import opened
 from console.fault import Negative, Refused
-from console.options import as_json, common, print_ndjson, refusing, settings_of
+from console.options import (
+    as_json,
+    common,
+    openapi,
+    print_ndjson,
+    refusing,
+    settings_of,
+    with_openapi,
+)
 from console.progress import Progress
 from console.screen import Screen
 from evidence.store import EmbeddedStore
@@ -41,6 +49,7 @@ Examples:
     type=click.Choice(SEVERITIES),
     help="Exit with 1 if there is a finding of this severity or above.",
 )
+@openapi
 @as_json
 @common
 def command(
@@ -49,6 +58,7 @@ def command(
     out: Path | None,
     fail_on: str | None,
     as_json: bool,
+    openapi: Path | None,
     config: Path | None,
     data_dir: Path | None,
 ) -> None:
@@ -59,7 +69,7 @@ def command(
     """
     if found := problems(logs):
         raise Refused(found)
-    settings = settings_of(config, data_dir)
+    settings = with_openapi(settings_of(config, data_dir), openapi)
     folder = out or settings.data_dir / "scans" / "last"
 
     with refusing():

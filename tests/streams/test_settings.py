@@ -378,3 +378,25 @@ def test_sizes(tmp_path, text, expected):
 def test_settings_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
         Settings().data_dir = Path("x")
+
+
+def test_routes_of_an_openapi_file_come_after_ones_own(tmp_path):
+    (tmp_path / "api.yaml").write_text("paths: {'/cards/{userId}': {get: {}}}")
+    (tmp_path / "breachline.yaml").write_text(
+        "intake: {openapi: api.yaml, routes: [{match: '/orders/{object}'}]}"
+    )
+    settings = load(None, {}, tmp_path).settings
+    assert [rule.match for rule in settings.intake.routes] == [
+        "/orders/{object}",
+        "/cards/{owner}",
+    ]
+
+
+def test_an_openapi_file_that_is_none_is_said(tmp_path):
+    (tmp_path / "api.yaml").write_text("notes: []")
+    (tmp_path / "breachline.yaml").write_text("intake: {openapi: api.yaml}")
+    with pytest.raises(ConfigError) as caught:
+        load(None, {}, tmp_path)
+    (problem,) = caught.value.problems
+    assert problem.startswith("breachline.yaml:1:19: intake.openapi: reading ")
+    assert "no OpenAPI document" in problem

@@ -56,3 +56,15 @@ def test_wrong_usage(cli, args, says):
     said = cli("routes", *args)
     assert (said.code, said.out) == (2, "")
     assert says in said.err
+
+
+def test_scan_and_parse_take_the_files_routes_too(cli, attack, api):
+    routes = {row["route"] for row in _parsed(cli("parse", attack))}
+    assert "/api/v1/wallets/{object}/x" in routes
+    routes = {row["route"] for row in _parsed(cli("parse", attack, "--openapi", api))}
+    assert "/api/v1/wallets/{owner}/x" in routes
+    assert cli("scan", attack, "--openapi", "nowhere.yaml").code == 2
+
+
+def _parsed(said):
+    return [json.loads(line)["breachline"] for line in said.out.splitlines()]
