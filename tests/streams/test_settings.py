@@ -256,7 +256,7 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
             (
                 "1:1: zzz: unknown key 'zzz': write one of canaries, capture, "
                 "console, data_dir, detect, elasticsearch, history, intake, kafka, ledger, "
-                "metrics, respond"
+                "listen, metrics, respond"
             ),
         ),
         (
