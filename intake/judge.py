@@ -6,7 +6,7 @@ is notable. All the words are JUDGEMENT's; severity and reaction are decided els
 
 from collections.abc import Callable, Iterator, Sequence
 
-from intake.addresses import ClientAddresses
+from intake.addresses import ClientAddresses, named_headers
 from intake.identity import Caller, Credentials, Identity
 from intake.line import Parsed, Unreadable
 from intake.outcome import effect_of, outcome_of
@@ -38,7 +38,7 @@ class Judge:
     ) -> None:
         self.spaces = Spaces()
         self.promotion = Promotion()
-        self.addresses = ClientAddresses(settings.trusted_proxies)
+        self.addresses = ClientAddresses(settings.trusted_proxies, named_headers(settings.fields))
         self.identity = Identity(settings, credential_digest, tables.people, self.spaces)
         listed = frozenset(canonical_id(value) for value in canaries)
         sources = [source.route for source in settings.ownership]
@@ -60,7 +60,9 @@ class Judge:
         Raises:
             Unreadable: the line names no address at all.
         """
-        ip, ip_trusted = self.addresses.client(line.peer, line.forwarded or line.client)
+        ip, ip_trusted = self.addresses.client(
+            line.peer, line.forwarded, line.forwarded_elements, line.client
+        )
         if not ip:
             raise Unreadable("no_address")
         caller = self.identity.caller(line, credentials)

@@ -14,8 +14,9 @@ Names = dict[str, list[tuple[str, int]]]
 """Normal path -> (field, rank): a field of `Parsed`, or one of the parts named below.
 
 request: a request line. uri, query: parts of a target. cookie: a Cookie header. trace: a trace id,
-bare or in its header. remote_user: a Basic user. internal:NAME: an internal header. place: only its
-presence counts, as a place where a vouched principal would stand.
+bare or in its header. hop: the peer of the last proxy (PROXY protocol). remote_user: a Basic user.
+internal:NAME: an internal header. place: only its presence counts, as a place where a vouched
+principal would stand.
 """
 
 WRAPPED = 10_000
@@ -83,7 +84,7 @@ _ANYWHERE = {
     "tenant": "tenantid tenant organizationid orgid tenant.id organization.id org.id",
     "context_error": """securitycontexterror contexterror labels.securitycontexterror
         labels.contexterror""",
-    "client": "proxyprotocoladdr",
+    "hop": "proxyprotocoladdr",
     "trace": "traceid trace.id trace oteltraceid ddtraceid",
     "location": "senthttplocation",
     "upstream_status": "upstreamstatus upstreamstatuscode upstream.status",
@@ -130,8 +131,9 @@ _BY_HEADER = {
 # A trace holds many requests: it names one only where nothing better does.
 _LAST = {"request_id": "traceid trace.id"}
 
-# Where the owner vouches for both, a user of the application comes before a Basic user.
-_FIRST = {"remote_user": 1000}
+# Where the owner vouches for both, a user of the application comes before a Basic user. The hop is
+# added to what X-Forwarded-For says, so it comes after that: the lowest rank is put last.
+_FIRST = {"remote_user": 1000, "hop": -100_000}
 
 _SESSION_COOKIES = frozenset(
     """

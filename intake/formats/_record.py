@@ -51,8 +51,7 @@ _STATUS = CORE.index("status")
 _TEXTS = frozenset(
     """
     host user_agent referer request_id principal asserted claimed session jwt_payload tenant
-    context_error origin fetch_site override_method upstream_status client forwarded_elements
-    location blocked_by
+    context_error origin fetch_site override_method upstream_status location blocked_by
     """.split()
 )
 _MAX_SHAPES = 4096
@@ -179,7 +178,7 @@ class RecordReader:
         self.fill(parsed, plan, objects)
         if host is not None:
             parsed.host = host
-        if peer is None and parsed.forwarded is None:
+        if peer is None and not (parsed.forwarded or parsed.forwarded_elements or parsed.client):
             raise Unreadable("no_address")
         return parsed
 
@@ -339,6 +338,23 @@ def _put_forwarded(parsed: Parsed, value: Any) -> None:
         parsed.forwarded = chain
 
 
+def _put_elements(parsed: Parsed, value: Any) -> None:
+    if (chain := joined(value, ", ")) is not None:
+        parsed.forwarded_elements = chain
+
+
+def _put_client(parsed: Parsed, value: Any) -> None:
+    # Two that differ are none: one of them is what the client sent along.
+    if (address := joined(value, ", ")) is not None and address != parsed.client:
+        parsed.client = f"{parsed.client}, {address}" if parsed.client else address
+
+
+def _put_hop(parsed: Parsed, value: Any) -> None:
+    # What the PROXY protocol says comes from the last proxy, and is nearer than any header.
+    if (address := text(value)) is not None:
+        parsed.forwarded = f"{parsed.forwarded}, {address}" if parsed.forwarded else address
+
+
 def _put_cookie(parsed: Parsed, value: Any) -> None:
     if parsed.session is None and (header := joined(value, "; ")) is not None:
         parsed.session = session_cookie(header)
@@ -383,6 +399,9 @@ def _internal(header: str) -> _Put:
 
 _PUTTERS: dict[str, _Put] = {
     "forwarded": _put_forwarded,
+    "forwarded_elements": _put_elements,
+    "client": _put_client,
+    "hop": _put_hop,
     "cookie": _put_cookie,
     "authorization": _put_authorization,
     "remote_user": _put_remote_user,

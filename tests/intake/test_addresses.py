@@ -3,10 +3,13 @@ import pytest
 from intake.addresses import (
     ClientAddresses,
     canonical_address,
+    forwarded_for,
     is_address,
+    named_headers,
     parse_address,
     subnet_of,
 )
+from intake.settings import Fields
 
 PROXIES = ["10.0.0.0/8", "2001:db8:ffff::/48"]
 
@@ -21,6 +24,12 @@ PROXIES = ["10.0.0.0/8", "2001:db8:ffff::/48"]
         ("2001:DB8::0:1", "2001:db8::1"),
         ("[2001:db8::1]:443", "2001:db8::1"),
         ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:_hidden", "2001:db8::1"),
+        ("[2001:db8::1]x", "[2001:db8::1]x"),
+        ("[2001:db8::1", "[2001:db8::1"),
+        ("[fe80::1%25eth0]:80", "fe80::1"),
+        ("192.0.2.1:x", "192.0.2.1:x"),
+        ("::192.0.2.1", "::c000:201"),
         ("fe80::1%eth0", "fe80::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("::ffff:c000:201", "192.0.2.1"),
@@ -94,12 +103,88 @@ def test_subnet_of(ip, expected):
         ("our socket alone", [], "unix:", None, ("unix:", True)),
         ("no proxy has a name", PROXIES, "proxy.example", "198.51.100.9", ("proxy.example", True)),
         ("nothing", [], "", None, ("", False)),
+        ("a very long hop", PROXIES, "10.0.0.1", "1" * 9999, ("10.0.0.1", True)),
     ],
 )
 def test_client(name, proxies, peer, forwarded, expected):
     addresses = ClientAddresses(proxies)
     assert addresses.client(peer, forwarded) == expected, name
     assert addresses.client(peer, forwarded) == expected, f"{name}, from the cache"
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ("for=192.0.2.43", ["192.0.2.43"]),
+        ('For="[2001:db8:cafe::17]:4711"', ["[2001:db8:cafe::17]:4711"]),
+        ("for=192.0.2.60;proto=http;by=203.0.113.43", ["192.0.2.60"]),
+        ("by=203.0.113.43 ; FOR = 192.0.2.60 ;", ["192.0.2.60"]),
+        ("for=192.0.2.43, for=198.51.100.17", ["192.0.2.43", "198.51.100.17"]),
+        ("for=unknown, for=_mdn;secret=_x", ["unknown", "_mdn"]),
+        ('for="192.0.2.43:_port"', ["192.0.2.43:_port"]),
+        ("for=[2001:db8::1]:80, for=2001:db8::2", ["[2001:db8::1]:80", "2001:db8::2"]),
+        ("proto=https", [""]),
+        ("for=192.0.2.1 for=192.0.2.2", [""]),
+        ('for="192.0.2.1', [""]),
+        ('for="\\1\\92.0.2.1"', ["192.0.2.1"]),
+        # The client opens a quote; what the proxy appends is still an element.
+        ('for=x;host=", for=192.0.2.9', ["", "192.0.2.9"]),
+        # A Host that looks like more elements.
+        ('for=192.0.2.9;host="a;for=198.51.100.1"', ["192.0.2.9"]),
+        ('host="a;for=198.51.100.1";for=192.0.2.9', ["192.0.2.9"]),
+        ('for=192.0.2.9;host="a,for=198.51.100.1;b="', ["", ""]),
+        ('for=192.0.2.9;host="a,for=198.51.100.1;b=";proto="https"', ["", ""]),
+        (" , ,", []),
+        ("for=192.0.2.1;" * 99, [""]),
+    ],
+)
+def test_forwarded_for(elements, expected):
+    assert forwarded_for(elements) == expected
+
+
+PEER = "10.0.0.1"
+ME, OTHER, AWAY = "203.0.113.9", "198.51.100.1", "192.0.2.200"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "peer", "headers", "expected"),
+    [
+        ("Forwarded", {}, PEER, (None, f"for={ME}"), (ME, True)),
+        ("Forwarded, right to left", {}, PEER, (None, f"for={OTHER}, for={ME}, for=10.0.0.2"),
+         (ME, True)),
+        ("a client nobody names", {}, PEER, (None, "for=unknown"), (PEER, True)),
+        ("a hidden one behind a proxy", {}, PEER, (None, "for=_x, for=10.0.0.2"),
+         ("10.0.0.2", True)),
+        ("one address", {}, PEER, (None, None, ME), (ME, True)),
+        ("one address with a port", {}, PEER, (None, None, f"{ME}:99"), (ME, True)),
+        ("two that one proxy cannot have set", {}, PEER, (None, None, f"{OTHER}, {ME}"),
+         (PEER, True)),
+        ("True-Client-IP beside the chain", {}, PEER, (ME, None, OTHER), (ME, True)),
+        ("Forwarded beside the chain", {}, PEER, (ME, f"for={OTHER}"), (ME, True)),
+        ("True-Client-IP beside Forwarded", {}, PEER, (None, f"for={ME}", OTHER), (ME, True)),
+        ("empty ones do not count", {}, PEER, (" ,", "", ME), (ME, True)),
+        ("named: one address", {"client": "cf"}, PEER, (OTHER, None, ME), (ME, True)),
+        ("named: Forwarded", {"forwarded": "f"}, PEER, (OTHER, f"for={ME}"), (ME, True)),
+        ("named, and not there", {"client": "cf"}, PEER, (ME, None, None), (ME, True)),
+        ("named both", {"client": "cf", "forwarded_for": "x"}, PEER, (ME, None, OTHER),
+         (ME, True)),
+        ("the peer is no proxy", {"client": "cf"}, ME, (OTHER, f"for={OTHER}", OTHER), (ME, True)),
+        ("the socket", {}, "unix:", (None, f"for={ME}"), (ME, True)),
+        ("no peer", {}, "", (None, None, ME), (ME, False)),
+        ("no peer, two", {}, "", (None, None, f"{OTHER}, {ME}"), (ME, False)),
+        ("no peer, hidden", {}, "", (None, "for=_x"), ("_x", False)),
+    ],
+)  # fmt: skip
+def test_which_header_decides(name, fields, peer, headers, expected):
+    addresses = ClientAddresses(PROXIES, named_headers(Fields(**fields)))
+    assert addresses.client(peer, *headers) == expected, name
+    assert addresses.client(peer, *headers) == expected, f"{name}, from the cache"
+
+
+def test_no_header_is_believed_where_no_proxy_is_trusted():
+    addresses = ClientAddresses([])
+    assert addresses.client(AWAY, OTHER, f"for={OTHER}", OTHER) == (AWAY, True)
+    assert addresses.client("unix:", None, f"for={ME}") == (ME, False)
 
 
 def test_a_client_cannot_fill_the_cache_with_its_own_header():
