@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from intake.formats._apache_layout import apache_layout
+from intake.formats._nginx_layout import nginx_layout
 from records.durations import Seconds
 
 
@@ -68,6 +70,20 @@ class LogFormat(Settings):
     @classmethod
     def _one_or_several(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("nginx")
+    @classmethod
+    def _of_nginx(cls, value: list[str]) -> list[str]:
+        for text in value:
+            nginx_layout(text)
+        return value
+
+    @field_validator("apache")
+    @classmethod
+    def _of_apache(cls, value: list[str]) -> list[str]:
+        for text in value:
+            apache_layout(text)
+        return value
 
 
 class BlockAnswer(Settings):

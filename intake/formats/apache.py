@@ -1,4 +1,4 @@
-r"""Apache httpd: common, combined and vhost_combined, with host names where it looked them up.
+r"""Apache httpd: common, combined, vhost_combined, and configured log formats.
 
 A line in, `Parsed` out. Combined is nginx's text too, so `sniff` claims a log only if it holds
 shapes that Apache alone writes. Every expression here MUST stay linear in the line.
@@ -7,6 +7,8 @@ shapes that Apache alone writes. Every expression here MUST stay linear in the l
 import re
 from collections.abc import Sequence
 
+from intake.formats import _compiled
+from intake.formats._apache_layout import apache_layout
 from intake.formats._base import (
     Parser,
     absent,
@@ -26,6 +28,8 @@ _QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
 # and a user name holds no bare quote: else one could hold a forged line.
 _VHOST = r'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{1,5}) (?!- ))?'
 _USER = r'(""|(?:[^"\\]|\\.)+?)'
+# A host name where Apache looks them up: has a letter, so that no date or clock passes for one.
+_HOST_NAME = re.compile(r"-|(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+", re.ASCII)
 # virtual host, peer, user, time, request, status, bytes, referer, agent, rest
 _LINE = re.compile(
     rf'{_VHOST}([^\s"\[\]]++) \S++ {_USER} \[([^\]]{{1,40}}+)\] '
@@ -37,7 +41,10 @@ _PLAIN = 0.5
 
 
 def _match(line: bytes) -> re.Match[str] | None:
-    return _LINE.fullmatch(decode(clean(line)))
+    match = _LINE.fullmatch(decode(clean(line)))
+    if match and not is_address(match[2]) and not _HOST_NAME.fullmatch(match[2]):
+        return None
+    return match
 
 
 class Apache:
@@ -52,7 +59,18 @@ class Apache:
         return (_SPECIAL if own else _PLAIN) * len(known) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
-        """See `Format.parser`."""
+        """See `Format.parser`; a line is tried in the configured log formats first.
+
+        Raises:
+            ValueError: a configured log format says too little, or lets clients forge fields.
+        """
+        readings = [
+            _compiled.compiled(apache_layout(text), settings, no_size=0)
+            for text in settings.log_format.apache
+        ]
+        return _compiled.first_of(readings, self._named(settings))
+
+    def _named(self, settings: IntakeSettings) -> Parser:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:

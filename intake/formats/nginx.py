@@ -1,4 +1,4 @@
-r"""nginx: combined, and combined with any further fields, as `log_format main` has.
+r"""nginx: combined with any further fields, as `log_format main` has, and configured log formats.
 
 A line in, `Parsed` out. Quoted fields are what clients wrote, escaped by nginx (\xNN): a client
 cannot end a field early, and a request that was none (400) is still an event. Every expression
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 
+from intake.formats import _compiled
 from intake.formats._base import (
     Parser,
     absent,
@@ -19,6 +20,7 @@ from intake.formats._base import (
     unescape,
     unreadable,
 )
+from intake.formats._nginx_layout import nginx_layout
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -93,12 +95,23 @@ class Nginx:
         """0.9 of the share that has the shape with referer and user agent."""
         match = _COMBINED.fullmatch
         known = sum(
-            (m := match(decode(clean(line)))) is not None and m[10] is not None for line in lines
+            (m := match(decode(clean(line)))) is not None and m[10] is not None and is_address(m[1])
+            for line in lines
         )
         return 0.9 * known / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
-        """See `Format.parser`."""
+        """See `Format.parser`; a line is tried in the configured log formats first.
+
+        Raises:
+            ValueError: a configured log format says too little, or lets clients forge fields.
+        """
+        readings = [
+            _compiled.compiled(nginx_layout(text), settings) for text in settings.log_format.nginx
+        ]
+        return _compiled.first_of(readings, self._combined(settings))
+
+    def _combined(self, settings: IntakeSettings) -> Parser:
         vouched = settings.trust.principal == "gateway"
         fullmatch = _COMBINED.fullmatch
 
