@@ -38,6 +38,7 @@ _HEADERS = tuple(
 )
 _HEADER_PREFIXES = (
     "", "http", "header", "headers", "requestheader", "reqheader", "reqheaders", "sent", "req",
+    "request",
 )  # fmt: skip
 _USERS = ("user.", "usr.", "enduser.", "auth.", "authentication.", "identity.", "principal.",
           "jwt.", "claims.", "jwtclaims.", "token.", "request.user.", "req.user.")  # fmt: skip

@@ -5,14 +5,13 @@ worked out once for each shape (the names in it) and kept as a plan. A record ma
 nothing but `Unreadable` MUST leave `RecordReader.parser`.
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 
 from intake.formats import _lenient
-from intake.formats._base import Parser, split_request, split_url, unreadable
+from intake.formats._base import Parser, share, split_request, split_url, unreadable
 from intake.formats._names import (
     WRAPPED,
     WRAPPERS,
@@ -20,17 +19,19 @@ from intake.formats._names import (
     containers,
     known_names,
     path_of,
-    session_cookie,
 )
+from intake.formats._putters import PUTTERS, Put, internal
 from intake.formats._values import (
+    LONGEST_NOTHING,
+    NOTHING,
+    STATUSES,
     Imprecise,
     first_status,
     first_time,
-    joined,
+    last_status,
     scalar,
     size_of,
     text,
-    trace_id_of,
 )
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -41,9 +42,8 @@ _Place = tuple[int, str]
 """Which of a record's objects, and the name in it."""
 _Object = tuple[str, int, tuple[str, ...]]
 """Where an object stands (a path with its dot), what that adds to a rank, and its names."""
-
-_Put = Callable[[Parsed, Any], None]
-"""Puts a logged value into a line."""
+Finish = Callable[[Parsed, Record], None]
+"""What a format adds to a line from its record; MUST raise nothing but `Unreadable`."""
 
 CORE = ("peer", "method", "target", "request", "uri", "query", "status", "bytes")
 """What every line is made of: fields of `Parsed`, and the parts of a method and target."""
@@ -51,16 +51,12 @@ _STATUS = CORE.index("status")
 _TEXTS = frozenset(
     """
     host user_agent referer request_id principal asserted claimed session jwt_payload tenant
-    context_error origin fetch_site override_method upstream_status location blocked_by
+    context_error origin fetch_site override_method location blocked_by
     """.split()
 )
 _MAX_SHAPES = 4096
 _MAX_NAMES = 256
 _MAX_OBJECTS = 32
-_REDACTED = re.compile(
-    r"(?:\w+ +)?\W*(?:redacted|masked|filtered|secret|hidden|removed|sensitive|[*xX.•]{3,})\W*",
-    re.IGNORECASE,
-)
 
 
 class Plan:
@@ -84,7 +80,7 @@ class Plan:
         """All places of a time, the best first; it is also in `time`."""
         self.core: list[tuple[int, int, str]] = []
         self.texts: list[tuple[str, int, str]] = []
-        self.extra: list[tuple[_Put, int, str]] = []
+        self.extra: list[tuple[Put, int, str]] = []
         self.requested = self.vouched = self.credential = False
 
 
@@ -97,7 +93,10 @@ class RecordReader:
         special: Iterable[tuple[str, str]] = (),
         *,
         wrappers: bool = True,
+        finish: Finish | None = None,
     ) -> None:
+        """`finish`: what a format adds to each line at the end."""
+        self._finishes = finish
         self._names: Names = known_names(settings, special)
         self._containers = containers(self._names)
         self._principal_logged = settings.fields.principal is not None
@@ -108,7 +107,8 @@ class RecordReader:
 
     def parser(self) -> Parser:
         """A function from one line to its `Parsed`."""
-        loads, read = orjson.loads, self.read
+        loads, finish = orjson.loads, self._finishes
+        read = self.read if finish is None else self._reading(finish)
 
         def parse(line: bytes) -> Parsed:
             try:
@@ -123,6 +123,16 @@ class RecordReader:
                 return read(_lenient.read(line))
 
         return parse
+
+    def _reading(self, finish: Finish) -> Callable[[Record], Parsed]:
+        read = self.read
+
+        def read_all(record: Record) -> Parsed:
+            parsed = read(record)
+            finish(parsed, record)
+            return parsed
+
+        return read_all
 
     def read(self, record: Record) -> Parsed:
         """The line that a record stands for.
@@ -148,7 +158,9 @@ class RecordReader:
             if value.__class__ is str:
                 if value and value != "-":
                     found[slot] = value
-            elif value.__class__ is int or (value := scalar(value)) is not None:
+            elif value.__class__ is int or (
+                slot != _STATUS and (value := scalar(value)) is not None
+            ):
                 found[slot] = value
         peer, method, target, request, uri, query, status, size = found
         host = None
@@ -170,12 +182,12 @@ class RecordReader:
             target,
             status
             if status.__class__ is int and 0 <= status < 1000
-            else first_status(
-                [objects[at][name] for slot, at, name in reversed(plan.core) if slot == _STATUS]
-            ),
+            else STATUSES.get(status) or self._status(plan, objects),
             size if size.__class__ is int and size >= 0 else size_of(size),
         )
         self.fill(parsed, plan, objects)
+        if status is None and parsed.upstream_status is not None and not parsed.status:
+            parsed.status = last_status(parsed.upstream_status)
         if host is not None:
             parsed.host = host
         if peer is None and not (parsed.forwarded or parsed.forwarded_elements or parsed.client):
@@ -183,12 +195,19 @@ class RecordReader:
         return parsed
 
     @staticmethod
+    def _status(plan: Plan, objects: list[Record]) -> int:
+        """The status of values that are not simply one."""
+        return first_status(
+            [objects[at][name] for slot, at, name in reversed(plan.core) if slot == _STATUS]
+        )
+
+    @staticmethod
     def fill(parsed: Parsed, plan: Plan, objects: list[Record]) -> None:
         """Put a record's texts, and what has its own way of being read, into a line."""
         for field, index, name in plan.texts:
             value = objects[index][name]
             if value.__class__ is str:
-                if value and value != "-":
+                if len(value) > LONGEST_NOTHING or value not in NOTHING:
                     setattr(parsed, field, value)
             elif value is not None and (value := text(value)) is not None:
                 setattr(parsed, field, value)
@@ -296,7 +315,7 @@ class RecordReader:
             plan.vouched = True
         else:
             plan.credential = plan.credential or field == "authorization"
-            put = _PUTTERS.get(field) or _internal(field.partition(":")[2])
+            put = PUTTERS.get(field) or internal(field.partition(":")[2])
             plan.extra.append((put, index, name))
 
 
@@ -333,78 +352,13 @@ def _split(line: str) -> tuple[str, str, str | None]:
     return split_request(line, escaped=False)
 
 
-def _put_forwarded(parsed: Parsed, value: Any) -> None:
-    if (chain := joined(value, ", ")) is not None:
-        parsed.forwarded = chain
-
-
-def _put_elements(parsed: Parsed, value: Any) -> None:
-    if (chain := joined(value, ", ")) is not None:
-        parsed.forwarded_elements = chain
-
-
-def _put_client(parsed: Parsed, value: Any) -> None:
-    # Two that differ are none: one of them is what the client sent along.
-    if (address := joined(value, ", ")) is not None and address != parsed.client:
-        parsed.client = f"{parsed.client}, {address}" if parsed.client else address
-
-
-def _put_hop(parsed: Parsed, value: Any) -> None:
-    # What the PROXY protocol says comes from the last proxy, and is nearer than any header.
-    if (address := text(value)) is not None:
-        parsed.forwarded = f"{parsed.forwarded}, {address}" if parsed.forwarded else address
-
-
-def _put_cookie(parsed: Parsed, value: Any) -> None:
-    if parsed.session is None and (header := joined(value, "; ")) is not None:
-        parsed.session = session_cookie(header)
-
-
-def _put_authorization(parsed: Parsed, value: Any) -> None:
-    if (credential := text(value)) is None:
-        return
-    if len(credential) < 40 and _REDACTED.fullmatch(credential):
-        # There was a credential, but not to be read here: neither known nor anonymous.
-        parsed.logs_principal = False
-    else:
-        parsed.authorization = credential
-
-
-def _put_remote_user(parsed: Parsed, value: Any) -> None:
-    if parsed.asserted is None and (name := text(value)) is not None:
-        parsed.asserted = name
-        parsed.basic_user = True
-
-
-def _put_trace(parsed: Parsed, value: Any) -> None:
-    if (logged := text(value)) is not None:
-        parsed.trace_id = trace_id_of(logged)
-
-
-def _put_owners(parsed: Parsed, value: Any) -> None:
-    items = value if value.__class__ is list else [value]
-    texts = [item for each in items if (item := text(each)) is not None]
-    owners = tuple(part for item in texts for raw in item.split(",") if (part := raw.strip()))
-    if owners:
-        parsed.owners = owners
-
-
-def _internal(header: str) -> _Put:
-    def put(parsed: Parsed, value: Any) -> None:
-        if text(value) is not None and header not in parsed.internal:
-            parsed.internal = (*parsed.internal, header)
-
-    return put
-
-
-_PUTTERS: dict[str, _Put] = {
-    "forwarded": _put_forwarded,
-    "forwarded_elements": _put_elements,
-    "client": _put_client,
-    "hop": _put_hop,
-    "cookie": _put_cookie,
-    "authorization": _put_authorization,
-    "remote_user": _put_remote_user,
-    "owners": _put_owners,
-    "trace": _put_trace,
-}
+def marked_share(
+    lines: Sequence[bytes],
+    is_marked: Callable[[bytes], object],
+    parser: Callable[[IntakeSettings], Parser],
+) -> float:
+    """The share of lines that carry a format's own marks and that its parser understands."""
+    marked = [line for line in lines if is_marked(line)]
+    if not marked:
+        return 0.0
+    return share(marked, parser(IntakeSettings())) * len(marked) / len(lines)

@@ -12,15 +12,31 @@ from typing import Any
 from intake.line import Unreadable
 from intake.times import parse_time
 
+_REDACTIONS = ("redacted", "masked", "filtered", "removed", "hidden")
+_AROUND = ("[{}]", "<{}>", "({})", "{{{}}}", "***{}***", "*{}*", "__{}__", "{}")
+NOTHING = frozenset(
+    {"", "-", *("*" * n for n in range(3, 17))}
+    | {
+        around.format(word)
+        for name in _REDACTIONS
+        for around in _AROUND
+        for word in (name, name.upper(), name.capitalize())
+        # As a bare word, only this one is nobody's name.
+        if around != "{}" or name == "redacted"
+    }
+)
+"""What loggers write where there is nothing, or nothing that they would show."""
+LONGEST_NOTHING = max(map(len, NOTHING))
+STATUSES: dict[Any, int] = {str(status): status for status in range(100, 600)}
+"""Statuses as loggers write most of them."""
 _ABSENT = frozenset({"", "-"})
-
-
+_STATUS = re.compile(r"\d{1,3}", re.ASCII)
 _EXACT = 2.0**53
 _LONGEST_TRACE = 200
 _TRACE = re.compile(
     r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
     r"|([0-9a-f]{32}|[0-9a-f]{16})(?:-[0-9a-f]{16}(?:-.{1,20})?|/\d{1,20}(?:;.{0,20})?)?"
-    r"|(?:.{0,80};)?Root=(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
+    r"|(?:(?:.{0,80};)?Root=)?(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
     re.IGNORECASE,
 )
 
@@ -34,7 +50,7 @@ def scalar(value: Any) -> str | int | float | None:
     while value.__class__ is list and value:
         value = value[0]
     if value.__class__ is str:
-        return None if value in _ABSENT else value
+        return None if len(value) <= LONGEST_NOTHING and value in NOTHING else value
     return value if value.__class__ in {int, float} else None
 
 
@@ -80,19 +96,32 @@ def first_time(values: Iterable[Any]) -> int:
 
 
 def status_of(value: Any) -> int:
-    """An HTTP status; 0 where none is logged.
+    """An HTTP status; 0 where none is logged. Of several tries ("502, 200 : 201") the last.
 
     Raises:
         Unreadable: bad_status.
     """
-    if value is None:
-        return 0
+    while value.__class__ is list and value:
+        value = value[-1]
     if value.__class__ is str:
-        digits = value.strip().partition(" ")[0]
-        value = int(digits) if digits.isdecimal() and len(digits) <= 3 else -1
+        last = value.replace(":", ",").rpartition(",")[2].strip()
+        if last in _ABSENT:
+            return 0
+        digits = last if _STATUS.fullmatch(last) else value.strip().partition(" ")[0]
+        value = int(digits) if _STATUS.fullmatch(digits) else -1
+    elif value.__class__ not in {int, float}:
+        return 0
     if 0 <= value < 1000 and value == int(value):
         return int(value)
     raise Unreadable("bad_status")
+
+
+def last_status(value: str) -> int:
+    """The status of the last try; 0 where it was none."""
+    try:
+        return status_of(value)
+    except Unreadable:
+        return 0
 
 
 def first_status(values: Iterable[Any]) -> int:
@@ -104,7 +133,7 @@ def first_status(values: Iterable[Any]) -> int:
     bad: Unreadable | None = None
     for value in values:
         try:
-            if found := status_of(scalar(value)):
+            if found := status_of(value):
                 return found
         except Unreadable as why:
             bad = why

@@ -13,7 +13,7 @@ import orjson
 from intake.formats._base import Parser, share
 from intake.formats._names import path_of
 from intake.formats._record import CORE, Plan, Record, RecordReader
-from intake.formats._values import Imprecise
+from intake.formats._values import NOTHING, Imprecise
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -148,17 +148,17 @@ class EcsReader(RecordReader):
                 if branch.user:
                     user = record["user"]
                     principal = user["id"]
-                    if principal.__class__ is str and principal and principal != "-":
+                    if principal.__class__ is str and principal not in NOTHING:
                         parsed.principal = principal
                     elif principal is not None or len(user) > 1 or trusted:
                         return long_way(line)
                 if branch.agent:
                     agent = parsed.user_agent = record["user_agent"]["original"]
-                    if agent.__class__ is not str or len(agent) < 2:
+                    if agent.__class__ is not str or agent in NOTHING:
                         return long_way(line)
                 if branch.session:
                     session = parsed.session = record["session"]["id"]
-                    if session.__class__ is not str or len(session) < 2:
+                    if session.__class__ is not str or session in NOTHING:
                         return long_way(line)
                 fill(parsed, plan, objects)
             except _ODD:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.formats import _record
-from intake.formats._record import RecordReader
+from intake.formats._record import RecordReader, marked_share
 from intake.line import Parsed, Unreadable
 from intake.settings import Fields, IdentityHeader, IntakeSettings, Trust
 
@@ -38,6 +38,21 @@ CASES = [
     ("a status in words beside a number", but(status="success", response={"status": 404}),
      parsed(status=404)),
     ("no status", but(status=None), parsed(status=0)),
+    ("a status of several tries", but(status="502, 200"), parsed()),
+    ("a status as a list", but(status=[502, 200]), parsed()),
+    ("a status as a fraction", but(status=404.0), parsed(status=404)),
+    ("no status but the upstream's", without("status", upstream_status="502, 201"),
+     parsed(status=201, upstream_status="502, 201")),
+    ("a status that is null beside the upstream's", but(status=None, upstream_status=[502, 200]),
+     parsed(upstream_status="502, 200")),
+    ("a status of 0 says that no answer was sent", but(status=0, upstream_status=200),
+     parsed(status=0, upstream_status="200")),
+    ("an upstream status that is none", without("status", upstream_status="-, x"),
+     parsed(status=0, upstream_status="-, x")),
+    ("values that were taken out", but(http_x_user_id="REDACTED", session_id="[Redacted]",
+     user_id="***", cookie=["REDACTED"], user_agent="redacted"), parsed()),
+    ("headers as Traefik names them", but(**{"request_X-User-Id": "18",
+     "request_X-Forwarded-For": "203.0.113.9"}), parsed(claimed="18", forwarded="203.0.113.9")),
     ("query apart", but(args="x=1"), parsed(target="/a?x=1")),
     ("query with its mark", but(query="?x=1"), parsed(target="/a?x=1")),
     ("query already there", but(uri="/a?x=1", args="x=1"), parsed(target="/a?x=1")),
@@ -239,6 +254,26 @@ def test_identity_and_internal_headers():
     assert read(but(headers={"x-user-id": "18", "x-person": "19", "x-debug": ""}), settings) == (
         parsed(claimed="19", internal=("X-User-ID",))
     )
+
+
+def test_a_format_has_the_last_word():
+    def finish(line, record):
+        line.blocked_by = str(record["status"])
+
+    line = orjson.dumps(BASE)
+    assert RecordReader(IntakeSettings(), finish=finish).parser()(line) == parsed(blocked_by="200")
+
+
+def test_lines_with_a_mark_that_are_understood():
+    good, bad = orjson.dumps(BASE), b'{"remote_addr":1}'
+
+    def sniff(*lines):
+        return marked_share(
+            lines, lambda line: b"remote_addr" in line, lambda s: RecordReader(s).parser()
+        )
+
+    assert sniff(good, bad, b"{}", good) == pytest.approx(0.5)
+    assert sniff(b"{}") == 0
 
 
 def test_what_is_remembered_stays_bounded(monkeypatch):

@@ -5,6 +5,7 @@ from intake.formats._values import (
     first_status,
     first_time,
     joined,
+    last_status,
     scalar,
     size_of,
     status_of,
@@ -44,14 +45,35 @@ def test_scalars_keep_their_type():
     ("value", "expected"),
     [
         (None, 0), (200, 200), ("200", 200), (" 404 ", 404), ("404 Not Found", 404), (200.0, 200),
-        (0, 0), ("000", 0), (999, 999),
+        (0, 0), ("000", 0), (999, 999), ("", 0), ("-", 0), (True, 0), ({}, 0), ([], 0),
+        ("502, 200", 200), ("502, 504 : 201", 201), ("502 : 200", 200), ("502, -", 0),
+        (["502", 200], 200), ([200, [404]], 404), ("200 OK, as ever", 200), ([200.0], 200),
     ],
 )  # fmt: skip
 def test_statuses(value, expected):
     assert status_of(value) == expected
 
 
-@pytest.mark.parametrize("value", ["ok", "", "2000", 1000, -1, 200.5, NAN, "²00", 10**30])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("502, 200", 200), ("200", 200), ("", 0), ("-", 0), ("soon", 0)]
+)
+def test_the_status_of_the_last_try(value, expected):
+    assert last_status(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value", ["REDACTED", "redacted", "[Redacted]", "<masked>", "***", "********", "[FILTERED]"]
+)
+def test_what_was_taken_out_is_not_there(value):
+    assert (text(value), scalar(value), joined([value, "a"], ",")) == (None, None, "a")
+
+
+@pytest.mark.parametrize("value", ["hidden", "masked", "**", "redacted-17", "[17]"])
+def test_what_only_looks_like_it_is_there(value):
+    assert text(value) == value
+
+
+@pytest.mark.parametrize("value", ["ok", "2000", "502, x", 1000, -1, 200.5, NAN, "²00", 10**30])
 def test_what_is_no_status(value):
     with pytest.raises(Unreadable) as caught:
         status_of(value)
@@ -130,6 +152,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
             "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678",
             "1-67891233-abcdef012345678912345678",
         ),
+        ("1-67891233-abcdef012345678912345678", "1-67891233-abcdef012345678912345678"),
         ("0" * 32, None),
         ("somebody's own", None),
         ("a" * 1_000_000, None),
