@@ -1,70 +1,61 @@
-"""Request targets as a backend reads them, and configured routes as patterns over them.
+"""Queries as a backend reads them, and configured routes as patterns over paths and queries.
 
-In: paths and queries as logged, routes as configured. Out: canonical paths, parameters, ids, and
-the values of `{owner}`, `{object}`, `{tenant}`. Odd spellings are read, never excused.
+In: canonical paths, queries as logged, routes as configured. Out: parameters, ids, and the values
+of `{owner}`, `{object}`, `{tenant}`. Odd spellings are read, never excused.
 """
 
 import re
 from collections.abc import Iterable
-from urllib.parse import unquote, unquote_plus
 
 from intake.settings import RouteRule
 from intake.spaces import canonical_id
+from intake.spelling import decoded, plain_id
 from intake.words import SELF_WORDS
 
 MAX_TARGETS = 10_000
 """Ids of one batch request that are judged; the excess is counted."""
 
-_DECODINGS = 8
-_PARAMETERS = re.compile(r";[^/]*")
+_PIECES = re.compile(r"&|;(?=[^=;&]{1,64}=)")
 _INDEX = re.compile(r"\[\d*\]$")
+_OPERATOR = re.compile(r"(?:\[\$?_?(?:in|eq|any)\]|__in)(?:\[\d*\])?$")
+"""`filter[id][in]`, `id__in`: one of these."""
+_UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_LIST = re.compile(rf"\d{{1,20}}(?:[|; ]\d{{1,20}})++|{_UUID}(?:[|; ]{_UUID})++", re.ASCII)
+"""Ids divided by what may also stand in an id: only where all of them are numbers, or UUIDs."""
 PLAIN_WORD = re.compile(r"[A-Za-z_]{1,32}(?:-[A-Za-z_]{1,32})?|v[0-9]{1,2}", re.ASCII)
 _PLAIN_SEGMENT = re.compile(rf"(?:{PLAIN_WORD.pattern}|\*\*?|\{{[^{{}}]*\}})?")
 
 
-def canonical_path(path: str) -> str:
-    """The path as a backend sees it: decoded, no `;params`, `//`, `.` or `..`.
-
-    Decoded until nothing changes: one layer of servers decodes once, two decode twice.
-    """
-    for _ in range(_DECODINGS):
-        if "%" not in path:
-            break
-        path = unquote(path, errors="backslashreplace")
-    if ";" in path:
-        path = _PARAMETERS.sub("", path)
-    if "//" in path or "/." in path:
-        kept: list[str] = []
-        for part in path.split("/"):
-            if part == "..":
-                if kept:
-                    kept.pop()
-            elif part not in {"", "."}:
-                kept.append(part)
-        path = "/" + "/".join(kept) + ("/" if path.endswith("/") and kept else "")
-    return path
-
-
 def parse_query(query: str) -> list[tuple[str, str]]:
-    """(name, decoded value) of each parameter, in order.
+    """(name, decoded value) of each parameter, in order; each item of a list by itself.
 
     The name in lower case, `-` as `_`, without `[]` or `[0]`; `filter[user]` is `filter_user`.
     """
     pairs = []
-    for part in query.split("&"):
+    for part in _PIECES.split(query):
         name, equals, value = part.partition("=")
         if equals and value:
-            name = unquote_plus(name).lower().replace("-", "_")
+            name = _decoded(name).lower().replace("-", "_")
+            name = _OPERATOR.sub("", name)
             if "[" in name:
                 name = _INDEX.sub("", name).replace("[", "_").replace("]", "")
-            pairs.append((name, unquote_plus(value, errors="backslashreplace")))
+            value = _decoded(value).lstrip("\0").partition("\0")[0]
+            if _LIST.fullmatch(value):
+                pairs += [(name, item) for item in re.split("[|; ]", value)]
+            else:
+                # A list may be written as JSON has it.
+                pairs.append((name, value.strip("[]()") if value[:1] in {"[", "("} else value))
     return pairs
+
+
+def _decoded(text: str) -> str:
+    return decoded(text.replace("+", " ")) if "%" in text else text.replace("+", " ")
 
 
 def split_ids(values: Iterable[str]) -> tuple[tuple[str, ...], int]:
     """Canonical ids of values that may be comma lists, sorted and unique; and the excess."""
     ids = {
-        canonical_id(part)
+        canonical_id(plain_id(part))
         for value in values
         for part in (value.split(",") if "," in value else (value,))
     }

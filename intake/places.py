@@ -50,7 +50,7 @@ class Place(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     owners: tuple[str, ...] = ()
     """Ids that the route says are users' ids; canonical, sorted, unique."""
     excess: int = 0
-    """Owners beyond MAX_TARGETS, not judged."""
+    """Owners or objects beyond MAX_TARGETS, not judged."""
     object: str = ""
     objects: tuple[str, ...] = ()
     """Objects whose owners `source` knows."""

@@ -9,19 +9,14 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from intake.patterns import (
-    Pattern,
-    canonical_path,
-    compile_route,
-    parse_query,
-    split_ids,
-)  # fmt: skip
+from intake.patterns import Pattern, compile_route, parse_query, split_ids
 from intake.places import Place, Route
 from intake.redact import mask_target
 from intake.settings import RouteRule
 from intake.shapes import Shapes
 from intake.slugs import Slugs, is_slug
 from intake.spaces import canonical_id
+from intake.spelling import canonical_path, matrix_query
 from intake.words import (
     CANDIDATE_QUERY,
     CATEGORY_RANK,
@@ -101,6 +96,8 @@ class Routes:
         raw, _, query = target.partition("#")[0].partition("?")
         path = canonical_path(raw)
         full = mask_target(f"{path}?{query}" if query else path)
+        if matrix := matrix_query(raw):
+            query = f"{query}&{matrix}" if query else matrix
         for pattern in self._patterns:
             if (values := pattern.match(path, query)) is not None:
                 return self._finished(path, query, self._configured(pattern, values, full, path))
@@ -147,6 +144,7 @@ class Routes:
         candidates: list[tuple[str, tuple[str, ...]]] = []
         names_self = False
         slug = None
+        excess = 0
         name = before = ""
         for segment in path.split("/"):
             if not segment:
@@ -160,15 +158,19 @@ class Routes:
                     owners.append(stem)
                     template.append("{owner}")
                     continue
-                if is_token(segment):
+                parts = stem.split(",") if "," in stem else (stem,)
+                if is_token(segment) and len(parts) == 1:
                     template.append("{token}")
                     continue
-                parts = stem.split(",") if "," in stem else (stem,)
                 if all(is_id(part, first=not template) for part in parts):
                     template.append("{object}")
-                    ids = split_ids(parts)[0]
+                    ids, more = split_ids(parts)
+                    excess += more
                     objects += ids
                     candidates.append(("/" + "/".join(template), ids))
+                    continue
+                if is_token(segment):
+                    template.append("{token}")
                     continue
                 if not below_owner and is_slug(segment):
                     prefix = "/" + "/".join(template)
@@ -190,8 +192,11 @@ class Routes:
         label = "/" + "/".join(template)
         if query:
             lists_owners = not owners and _asks_for_users(words, before)
-            label = self._read_query(label, query, owners, candidates, lists_owners=lists_owners)
-        ids, excess = split_ids(owners)
+            label, more = self._read_query(
+                label, query, owners, candidates, lists_owners=lists_owners
+            )
+            excess += more
+        ids, more = split_ids(owners)
         route = Route(
             template=sys.intern(label),
             category=self._category(words),
@@ -206,7 +211,7 @@ class Routes:
             route=route,
             ordinary=route.ordinary,
             owners=ids,
-            excess=excess,
+            excess=more if ids else excess,
             object=objects[-1] if objects else ",".join([c[1][0] for c in candidates if c[1]][:3]),
             candidates=() if ids else tuple(candidates),
             name=name,
@@ -222,32 +227,37 @@ class Routes:
         candidates: list[tuple[str, tuple[str, ...]]],
         *,
         lists_owners: bool,
-    ) -> str:
-        """The route with the parameters that hold ids, which are added to the lists."""
+    ) -> tuple[str, int]:
+        """The route with the parameters that hold ids, which are added to the lists; the excess."""
         labels: set[str] = set()
         found: dict[str, list[str]] = {}
+        excess = 0
         for name, value in parse_query(query):
-            if lists_owners and name in OWNER_QUERY:
+            plain = name.removeprefix("filter_")
+            if lists_owners and plain in OWNER_QUERY:
                 owners.append(value)
                 labels.add(f"{name}={{owner}}")
-            elif name in CANDIDATE_QUERY or name.removeprefix("filter_") in CANDIDATE_QUERY:
+            elif name in CANDIDATE_QUERY or plain in CANDIDATE_QUERY:
                 found.setdefault(name, []).append(value)
                 labels.add(f"{name}={{object}}")
-        candidates += [(f"{route}?{name}", split_ids(found[name])[0]) for name in sorted(found)]
+        for name in sorted(found):
+            ids, more = split_ids(found[name])
+            excess += more
+            candidates.append((f"{route}?{name}", ids))
         if not labels:
-            return route
+            return route, 0
         # A client that adds names must not make routes without end.
-        return route + "?" + "&".join(sorted(labels)[:_LABELS])
+        return route + "?" + "&".join(sorted(labels)[:_LABELS]), excess
 
     def _finished(self, path: str, query: str, place: Place) -> Place:
         """The place with the source that knows its objects' owners, and the canaries it names."""
-        source = ""
+        source, excess = "", place.excess
         objects: tuple[str, ...] = ()
         if self._sources and not place.owners:
             for route, pattern in self._sources:
                 if (values := pattern.match(path, query)) is not None:
                     source = route
-                    objects = split_ids(map(stem_of, values.get("object", ())))[0]
+                    objects, excess = split_ids(map(stem_of, values.get("object", ())))
                     break
         canaries = self._canaries_of(path, query) if self._canaries else ()
         if not (source or canaries):
@@ -257,6 +267,7 @@ class Routes:
             source=source,
             objects=objects,
             object=",".join(objects[:3]) or place.object,
+            excess=excess,
             canaries=canaries,
         )
 
