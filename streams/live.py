@@ -6,8 +6,10 @@ any point resumes at exactly the next line: what is not committed did not happen
 
 import asyncio
 import fcntl
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import IO
@@ -28,6 +30,9 @@ from streams.decider import Step
 from streams.follow import Follower
 from streams.lift import lift_harmful
 from streams.lines import Frame
+from streams.listen.inbox import Delivery, Inbox
+from streams.listen.piped import Piped
+from streams.listen.reception import Reception
 from streams.merge import merge
 from streams.pipeline import Pipeline
 from streams.respond import Respond
@@ -44,6 +49,8 @@ for what tells others."""
 LOOKBACK_MS = 30 * 86_400_000
 """Exposures and lines that no incident refers to are kept this long."""
 _COMMIT_BYTES = 64 << 20
+_RECEIVE_BYTES = 4 << 20
+"""Of what listeners brought, in one transaction: whoever sent it waits for its end."""
 _LAST_STEPS = 1_000
 _DEFAULT = Capture()
 
@@ -112,8 +119,12 @@ class Live:
         beside: Sequence[Beside] = (),
         never_block: Callable[[], Sequence[NeverBlock] | None] = lambda: None,
         event_time: bool = False,
+        inbox: Inbox | None = None,
+        reception: Reception | None = None,
     ) -> None:
         """`event_time`: event time is now, for playing an example; else the wall clock is.
+
+        `inbox` and `reception`: what listeners bring, and how it is taken.
 
         `never_block` gives the list as the configuration has it now, None where it is unchanged.
         `caught_up` is called once, when what was there has been read and following begins.
@@ -130,7 +141,12 @@ class Live:
         self._never_block = never_block
         self._beside = beside
         self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
+        """Something came that nobody had to look for, or it is the end."""
         self._all_read = asyncio.Event()
+        self._inbox, self._reception = inbox, reception
+        self._taken: list[Delivery] = []
+        """From the inbox, and not yet durable."""
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
         self.respond = Respond(
             store,
@@ -152,29 +168,68 @@ class Live:
     def stop(self) -> None:
         """Finish the frame at hand, commit, and return from `follow`."""
         self._stopping.set()
+        self._woken.set()
 
     async def follow(self, logs: Sequence[str], *, once: bool) -> None:
-        """Read what is there at full speed, then go on following; `once` ends there."""
+        """Read what is there at full speed, then go on following; `once` ends there.
+
+        "-" is standard input, which is read to its end; alone, it is the end.
+        """
         pipeline = self._pipeline
         marks = _Marks(pipeline.sources)
-        self.followers = [Follower(log, pipeline.book, marks) for log in logs]
+        wake = self._wake_from_anywhere()
+        files = [log for log in logs if log != "-"]
+        self.followers = [Follower(log, pipeline.book, marks) for log in files]
+        piped = None
+        if "-" in logs:
+            piped = Piped(sys.stdin.fileno(), pipeline.book, marks, arrived=wake)
+        if self._inbox is not None:
+            self._inbox.attach(wake)
+        ends = once or not (files or self._inbox is not None)
         try:
             async with self._responding():
-                frames = merge([_all(f, once=once) for f in self.followers], pipeline.times)
-                while self._commit(frames):
-                    await _pause(self._stopping, 0)
-                    if self._stopping.is_set():
-                        return
-                if not once:
-                    self._caught_up()
-                while not (once or self._stopping.is_set()):
-                    found = [frame for f in self.followers if (frame := f.poll()) is not None]
-                    if found:
-                        self._commit(iter(found))
-                    await _pause(self._stopping, 0 if found else POLL_S)
+                try:
+                    await self._read(piped, once=once, ends=ends)
+                finally:
+                    # Now, not when all is answered: who waits is to send to another, or later.
+                    self._close_inbox()
         finally:
+            if piped is not None:
+                piped.close()
             for follower in self.followers:
                 follower.close()
+        if piped is not None and piped.problem:
+            raise OSError(piped.problem)
+
+    async def _read(self, piped: Piped | None, *, once: bool, ends: bool) -> None:
+        frames = merge([_all(f, once=once) for f in self.followers], self._pipeline.times)
+        while self._commit(frames):
+            await _pause(self._stopping, 0)
+            if self._stopping.is_set():
+                return
+        if not ends:
+            self._caught_up()
+        while not (self._stopping.is_set() or (ends and (piped is None or piped.finished))):
+            # One at a time: what is polled and not taken would be lost.
+            found = (frame for f in self.followers if (frame := f.poll(finish=once)) is not None)
+            busy = self._commit(chain(found, piped.frames() if piped is not None else ()))
+            waits = self._inbox is not None and not self._inbox.is_empty
+            await _pause(self._woken, 0 if busy or waits else POLL_S)
+            self._woken.clear()
+
+    def _wake_from_anywhere(self) -> Callable[[], object]:
+        """Has `_read` look at once; may be called in any thread, and after the end."""
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._woken.set)
+
+        return wake
+
+    def _close_inbox(self) -> None:
+        if self._inbox is not None:
+            self._inbox.close(self._taken)
 
     async def play(self, frames: Iterable[tuple[Frame, float]]) -> None:
         """Frames, each with the seconds to wait after it: an example that unfolds."""
@@ -222,14 +277,22 @@ class Live:
     def _commit(self, frames: Iterator[Frame]) -> bool:
         """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
 
-        False where there was none.
+        With them goes some of what listeners brought, whose senders are told when it is durable.
+        False where there was no frame.
         """
         pipeline, store = self._pipeline, self._store
         steps: list[tuple[Frame, Step]] = []
         started_s, size_bytes = self._clock.monotonic_s(), 0
         now_ms = None if self._event_time else self._clock.now_ms()
+        first = next(frames, None)
+        if self._inbox is not None:
+            self._taken = self._inbox.take(_RECEIVE_BYTES)
+        if first is None and not self._taken:
+            return False
         with store.transaction():
-            for frame in frames:
+            if self._taken and self._reception is not None:
+                steps += self._reception.take(self._taken, self._clock.now_ms())
+            for frame in chain([first] if first is not None else (), frames):
                 steps.append((frame, pipeline.take(frame, now_ms)))
                 size_bytes += len(frame.data)
                 if (
@@ -238,16 +301,17 @@ class Live:
                     or self._stopping.is_set()
                 ):
                     break
-            if not steps:
-                return False
             pipeline.checkpoint()
             if self._history is not None:
                 self._history.stage(store)
+        if self._inbox is not None:
+            self._inbox.settle(self._taken)
+            self._taken = []
         lift_harmful(pipeline.decider, store, self.respond, self._now_ms())
         for frame, step in steps:
             self._watch(frame, step)
         self._prune(self._now_ms())
-        return True
+        return first is not None
 
     def _now_ms(self) -> int:
         return self._pipeline.watermark_ms if self._event_time else self._clock.now_ms()

@@ -4,14 +4,14 @@ In: frames and the time. Out: what each frame came to, already in the store's op
 embedded runner and `scan` drive it; the Faust worker wires the same stages to topics.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from detectors.engine import Engine
 from evidence.history import History
 from evidence.store import EmbeddedStore
-from intake.frames import Reader, SourceState, Watermark
+from intake.frames import Batch, Reader, SourceState, Watermark
 from intake.judge import Judge
 from intake.ownership import Tables
 from streams.decider import Decider, Performer, Step
@@ -53,18 +53,49 @@ class Pipeline:
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
         self._named: set[str] = set()
+        self._touched: set[str] = set()
 
     def times(self, frame: Frame) -> list[tuple[int, int]]:
         """(offset, time) of the lines of a frame, for merging several logs."""
-        return self.reader.times(self._source(frame), frame.offset, frame.data)
+        return self.reader.times(self._source(frame.source, frame.name), frame.offset, frame.data)
 
     def take(self, frame: Frame, now_ms: int | None = None) -> Step:
         """One frame through all stages. `now_ms`: wall clock; None where event time is now."""
-        state = self._source(frame)
+        state = self._source(frame.source, frame.name)
         faults = [(fault.offset, fault.reason, fault.sha256, fault.head) for fault in frame.faults]
         gaps = missing(frame.name, frame.offset, faults, state.position)
         batch = self.reader.read(state, frame.offset, frame.data, faults)
         state.position = max(state.position, frame.end)
+        return self._concluded(state, batch, gaps, now_ms)
+
+    def take_apart(
+        self,
+        source: str,
+        name: str,
+        lines: Sequence[bytes],
+        places: Sequence[int],
+        *,
+        repeated: int = 0,
+        now_ms: int | None = None,
+    ) -> Step:
+        """Lines that each have a place of their own, in any order, through all stages.
+
+        The caller knows them for new, and has left out as many as were `repeated`. The source's
+        position stays what it is.
+        """
+        state = self._source(source, name)
+        position, state.position = state.position, 0
+        batch = self.reader.read_apart(state, lines, places)
+        state.position = position
+        batch.lines += repeated
+        batch.duplicate += repeated
+        return self._concluded(state, batch, [], now_ms)
+
+    def _concluded(
+        self, state: SourceState, batch: Batch, gaps: list[tuple[int, str]], now_ms: int | None
+    ) -> Step:
+        """What follows from a batch."""
+        self._touched.add(state.id)
         if state.id not in self._named:
             # Before a document of this frame names the source.
             self._named.add(state.id)
@@ -93,10 +124,11 @@ class Pipeline:
         """The latest believable event time so far: one line's wrong clock does not move it."""
         return self.reader.watermark.max_ms or self.tally.last_ms
 
-    def _source(self, frame: Frame) -> SourceState:
-        state = self.sources.get(frame.source)
+    def _source(self, source: str, name: str) -> SourceState:
+        state = self.sources.get(source)
         if state is None:
-            state = self.sources[frame.source] = SourceState(frame.source, frame.name)
+            state = self.sources[source] = SourceState(source, name)
+            self._touched.add(source)
         return state
 
     def checkpoint(self) -> None:
@@ -114,9 +146,10 @@ class Pipeline:
         self.store.save_state(("incidents", key, value) for key, value in self.desk.take_dirty())
 
     def keep_sources(self) -> None:
-        """The sources' names and positions."""
-        for state in self.sources.values():
-            self._keep_source(state)
+        """The names and positions of the sources that were read from since the last time."""
+        for source in sorted(self._touched):
+            self._keep_source(self.sources[source])
+        self._touched.clear()
 
     def _keep_source(self, state: SourceState) -> None:
         self.store.put_source(

@@ -209,6 +209,12 @@ class Inbox:
             self._counts[what, kind] += number
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        with self._lock:
+            return not self._waiting
+
+    @property
     def held_bytes(self) -> int:
         """Waiting, or taken and not durable."""
         with self._lock:
