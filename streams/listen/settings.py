@@ -112,6 +112,9 @@ class Journald(Settings):
     units: list[Annotated[str, Field(min_length=1)]] = Field(
         min_length=1, description="units whose messages are read, such as caddy.service"
     )
+    directory: Path | None = Field(
+        default=None, description="of the journal's files, where it is not this machine's own"
+    )
 
 
 class ListenSettings(Settings):
