@@ -22,6 +22,8 @@ _OPERATOR = re.compile(r"(?:\[\$?_?(?:in|eq|any)\]|__in)(?:\[\d*\])?$")
 _UUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 _LIST = re.compile(rf"\d{{1,20}}(?:[|; ]\d{{1,20}})++|{_UUID}(?:[|; ]{_UUID})++", re.ASCII)
 """Ids divided by what may also stand in an id: only where all of them are numbers, or UUIDs."""
+_PLACEHOLDER = re.compile(rf"\{{(?!{_UUID}\}})[A-Za-z_][\w.-]{{0,63}}\+?\}}", re.ASCII)
+"""Where an id was, in the log of a gateway that tells the template of a path (`/users/{id}`)."""
 PLAIN_WORD = re.compile(r"[A-Za-z_]{1,32}(?:-[A-Za-z_]{1,32})?|v[0-9]{1,2}", re.ASCII)
 _PLAIN_SEGMENT = re.compile(rf"(?:{PLAIN_WORD.pattern}|\*\*?|\{{[^{{}}]*\}})?")
 
@@ -62,6 +64,7 @@ def split_ids(values: Iterable[str]) -> tuple[tuple[str, ...], int]:
     ids.discard("")
     if not SELF_WORDS.isdisjoint(ids):
         ids -= SELF_WORDS
+    ids = {item for item in ids if item[0] != "{" or not _PLACEHOLDER.fullmatch(item)}
     if len(ids) <= MAX_TARGETS:
         return tuple(sorted(ids)), 0
     return tuple(sorted(ids)[:MAX_TARGETS]), len(ids) - MAX_TARGETS
@@ -108,7 +111,8 @@ class Pattern:
             return None
         values: dict[str, list[str]] = {}
         for role, value in zip(self.roles, match.groups(), strict=True):
-            values.setdefault(role, []).append(value)
+            if value[0] != "{" or not _PLACEHOLDER.fullmatch(value):
+                values.setdefault(role, []).append(value)
         if self.query:
             given = parse_query(query)
             for name, role in self.query:

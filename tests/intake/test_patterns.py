@@ -50,6 +50,12 @@ def test_parse_query(query, expected):
         (["18,,"], (("18",), 0)),
         (['"a-1","a-2"'], (("a-1", "a-2"), 0)),
         (["\uff11\uff18"], (("18",), 0)),
+        (["{id}", "{user1},18", "{proxy+}"], (("18",), 0)),
+        (
+            ["{abcdef12-5717-4562-b3fc-2c963f66afa6}"],
+            (("abcdef12-5717-4562-b3fc-2c963f66afa6",), 0),
+        ),
+        (["{18}", "{a"], (("{18}", "{a"), 0)),
         ([], ((), 0)),
     ],
 )
@@ -78,6 +84,8 @@ def test_split_ids_counts_what_it_does_not_take():
         ("/a?user={owner}", "/a", "user=18&user=19", {"owner": ["18", "19"]}),
         ("/a?user={owner}", "/a", "x=1", None),
         ("/a.b", "/axb", "", None),
+        ("/a/{owner}/b/{object}", "/a/{id}/b/18", "", {"object": ["18"]}),
+        ("/a/{owner}", "/a/{18}", "", {"owner": ["{18}"]}),
     ],
 )
 def test_patterns(route, path, query, expected):

@@ -37,6 +37,8 @@ DEFAULTS = [
     ("/user/view?id=18", "/user/view?id={owner}", ("18",), ""),
     ("/users/17/profiles/18", "/users/{owner}/profiles/{object}", ("17",), "18"),
     ("/users/17/orders/55", "/users/{owner}/orders/{object}", ("17",), "55"),
+    ("/users/{id}", "/users/{id}", (), ""),
+    ("/users/{user1}/orders/{order1}", "/users/{owner}/orders/{order1}", (), ""),
     ("/users/me", "/users/me", (), ""),
     ("/users/ME/orders/55", "/users/ME/orders/{object}", (), "55"),
     ("/users/me/profiles/3", "/users/me/profiles/{object}", (), "3"),
@@ -144,6 +146,12 @@ def test_configured_routes(target, template, owners, item, tenant):
     assert (place.route.template, place.owners, place.object, place.tenant) == (
         template, owners, item, tenant,
     )  # fmt: skip
+
+
+def test_the_template_of_a_path_names_nobody():
+    routes = Routes([RouteRule(match="/a/{owner}/**")], [], ["/b/{object}"])
+    asked = [routes.place(target) for target in ("/a/{id}/x", "/b/{orderId}", "/c?user_id={id}")]
+    assert [(p.owners, p.object, p.objects) for p in asked] == [((), "", ())] * 3
 
 
 def test_a_configured_route_says_what_it_is():
