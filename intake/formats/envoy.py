@@ -1,0 +1,195 @@
+r"""Envoy: its default text, Istio's text, and JSON with the names of either or of Envoy Gateway.
+
+A line in, `Parsed` out; lines of TCP proxies are `not_http`. The default text names no peer, only
+X-Forwarded-For. The text escapes nothing: a client that writes `" "` can move what stands between
+X-Forwarded-For and request id, so there its address is the peer's or, without one, not trusted.
+What stands before and behind is out of its reach (but for TLS server names in older Envoys).
+An address with port 0 was taken from a header by Envoy, on whose word nobody can say; whoever
+knows names it in `intake.fields.client_ip`. Every expression MUST stay linear in the line.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from intake.formats._base import Parser, absent, clean, decode, split_url, unreadable
+from intake.formats._record import Record, RecordReader
+from intake.formats.nginx import is_address, is_address_list
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+from intake.times import parse_time
+
+NAMES = (
+    ("starttime", "time_ms"),
+    ("downstreamdirectremoteaddress", "peer"),
+    ("downstreamremoteaddress", "peer"),
+    ("xenvoyoriginalpath", "uri"),
+    ("xenvoyoriginpath", "uri"),
+    ("path", "uri"),
+    ("responsecode", "status"),
+    ("bytessent", "bytes"),
+    ("authority", "host"),
+    ("requestid", "request_id"),
+    ("xrequestid", "request_id"),
+)
+_MARK = re.compile(rb'"response_flags"\s*+:')
+_AFTER_PATH = (
+    r' (HTTP/\d(?:\.\d)?|-)" (\d{1,3}) ([A-Za-z,-]{1,200}+) '
+    # Istio: details of the status and of the connection's end (before 1.9: mixer's); failure.
+    r'(?:(\S++) \S++ "[^"]*+" |"[^"]*+" "[^"]*+" )?'
+    r'\d{1,19} (\d{1,19}) \S{1,40} \S{1,40} "'
+)
+# time, method, path, protocol, status, flags, details, bytes
+_HEAD = re.compile(rf'\[([^\]]{{1,40}}+)\] "(\S++) (\S++){_AFTER_PATH}', re.ASCII)
+_ODD_PATH = re.compile(rf'\[([^\]]{{1,40}}+)\] "(\S++) (.*?){_AFTER_PATH}', re.ASCII | re.DOTALL)
+_QUOTED = 5
+"""X-Forwarded-For, agent, request id, authority, upstream host."""
+_REMOTE_ADDRESS = 3
+"""After cluster, upstream local and downstream local address; behind it TLS name and route."""
+_REFUSING = frozenset({"UAEX", "RL", "RLSE", "IH"})
+_REFUSALS = (
+    "rbac_access_denied", "ext_authz_", "jwt_authn_access_denied", "request_rate_limited",
+    "local_rate_limited", "rate_limiter_error", "csrf_origin_mismatch",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _refusal(flags: str, details: str) -> str | None:
+    """What refused a request, by its response flags and the details of its status."""
+    if details == "via_upstream":
+        return None
+    if details.startswith(_REFUSALS) or details.endswith("_for_basic_auth"):
+        return details
+    return next((flag for flag in flags.split(",") if flag in _REFUSING), None)
+
+
+def _put_peer(parsed: Parsed, logged: str) -> None:
+    """The direct peer without its port; an address that Envoy took from a header is no peer."""
+    host, colon, port = logged.rpartition(":")
+    if host[:1] == "[":
+        host = host[1:-1]
+    if colon and is_address(host):
+        parsed.peer = host
+        if port == "0":
+            parsed.peer, parsed.client, parsed.forwarded = "", host, None
+    elif logged[:1] in {"/", "@"}:
+        parsed.peer = f"unix:{logged}"
+    elif is_address(logged) or parsed.forwarded is None:
+        parsed.peer = logged
+    else:
+        # envoy://...: a listener within the same Envoy.
+        parsed.peer = ""
+
+
+def _quoted(text: str) -> tuple[str, bool, str, str, str]:
+    """(X-Forwarded-For, whether it surely is, agent, request id, authority).
+
+    Raises:
+        Unreadable: not_this_format, if there are too few.
+    """
+    parts = text.split('" "')
+    if len(parts) == _QUOTED:
+        return parts[0], True, parts[1], parts[2], parts[3]
+    if len(parts) < _QUOTED:
+        raise Unreadable("not_this_format")
+    # Some of these quotes are a client's. The last proxy ended X-Forwarded-For with an address.
+    *front, request_id, authority, _ = parts
+    ends = [at for at, part in enumerate(front[:-1]) if is_address_list(part)]
+    if front[0] == "-":
+        ends.insert(0, 0)
+    at = ends[0] if ends else 0
+    agent = '" "'.join(front[at + 1 :])
+    return '" "'.join(front[: at + 1]), len(ends) == 1, agent, request_id, authority
+
+
+def _read_text(line: bytes) -> Parsed:
+    text = decode(clean(line))
+    head = _HEAD.match(text) or _ODD_PATH.match(text)
+    end = text.rfind('"')
+    rest = text[end + 1 :]
+    if head is None or end < head.end() or rest[:1].strip():
+        raise unreadable(line, "not_this_format")
+    forwarded, is_sure, agent, request_id, authority = _quoted(text[head.end() : end])
+    time, method, path, protocol, status, flags, details, size = head.groups()
+    if protocol == method == path == "-":
+        raise Unreadable("not_http")
+    target, host = ("", None) if path == "-" else split_url(path)
+    parsed = Parsed(
+        parse_time(time),
+        "",
+        "" if method == "-" else method.upper(),
+        target,
+        int(status),
+        int(size),
+        absent(forwarded),
+        host or absent(authority),
+        absent(agent),
+        None,
+        absent(request_id),
+    )
+    behind = rest.split()
+    if len(behind) > _REMOTE_ADDRESS and behind[_REMOTE_ADDRESS] != "-":
+        if not is_sure:
+            parsed.forwarded = None
+        _put_peer(parsed, behind[_REMOTE_ADDRESS])
+    elif parsed.forwarded is None:
+        raise Unreadable("no_address")
+    if flags != "-" or details:
+        parsed.blocked_by = _refusal(flags, details or "")
+    return parsed
+
+
+class EnvoyReader(RecordReader):
+    """Reads Envoy's records."""
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        super().__init__(settings, NAMES)
+        self._is_peer_named = settings.fields.client_ip is not None
+
+    def read(self, record: Record) -> Parsed:
+        """See `RecordReader.read`; raises `not_http` for what a TCP proxy logged."""
+        parsed = super().read(record)
+        if not parsed.method and not parsed.target and record.get("protocol", "") in {None, "-"}:
+            raise Unreadable("not_http")
+        if parsed.peer and not self._is_peer_named:
+            _put_peer(parsed, parsed.peer)
+        if parsed.blocked_by is None:
+            flags, details = record.get("response_flags"), record.get("response_code_details")
+            flags = flags if flags.__class__ is str else ""
+            details = details if details.__class__ is str else ""
+            if details != "via_upstream":
+                parsed.blocked_by = _refusal(flags, details)
+        return parsed
+
+
+class Envoy:
+    """The format of Envoy's access logs."""
+
+    name = "envoy"
+
+    def sniff(self, lines: Sequence[bytes]) -> float:
+        """The share that is Envoy's, TCP or HTTP; of JSON, what has response flags."""
+        parse = self.parser(IntakeSettings())
+        known = 0
+        for line in lines:
+            if line.lstrip()[:1] == b"{" and _MARK.search(line) is None:
+                continue
+            try:
+                parse(line)
+            except Unreadable as why:
+                known += why.reason in {"not_http", "no_address"}
+            else:
+                known += 1
+        return known / len(lines)
+
+    def parser(self, settings: IntakeSettings) -> Parser:
+        """See `Format.parser`."""
+        read_json = EnvoyReader(settings).parser()
+
+        def parse(line: bytes) -> Parsed:
+            return read_json(line) if line.lstrip()[:1] == b"{" else _read_text(line)
+
+        return parse
+
+
+FORMAT = Envoy()
