@@ -4,15 +4,24 @@ import os
 
 import pytest
 
-from tests.stack._debian import program
+from tests.stack._debian import environment, program, unpacked
 from tests.stack._maven import NotHereError
 
 APT = """#!/bin/sh
-echo called >> "$CALLS"
+echo "$1" >> "$CALLS"
 test -f "$BROKEN" && echo "Unable to locate package" && exit 100
-: > "$2_1.0_all.deb"
+if test "$1" = update; then rm -f "$OLD"; exit 0; fi
+test -f "$OLD" && echo "Unable to fetch" && exit 100
+shift
+for package; do : > "${package}_1.0_all.deb"; done
 """
-DPKG = '#!/bin/sh\nmkdir -p "$3/usr/bin" && : > "$3/usr/bin/thing"\n'
+DPKG = """#!/bin/sh
+mkdir -p "$3/usr/bin" "$3/usr/lib/here"
+case "$2" in
+*libthing*) : > "$3/usr/lib/here/libthing.so.1";;
+*) : > "$3/usr/bin/thing";;
+esac
+"""
 
 
 @pytest.fixture
@@ -27,6 +36,7 @@ def debian(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("BROKEN", str(tmp_path / "broken"))
+    monkeypatch.setenv("OLD", str(tmp_path / "old"))
     program.cache_clear()
     yield tmp_path
     program.cache_clear()
@@ -42,7 +52,7 @@ def test_what_is_not_is_fetched_once(debian):
     for _ in range(2):
         assert program("thing", "things") == str(path)
         program.cache_clear()
-    assert (debian / "calls").read_text() == "called\n"
+    assert (debian / "calls").read_text() == "download\n"
 
 
 def test_a_fetch_that_fails_leaves_nothing_and_says_why(debian):
@@ -54,7 +64,7 @@ def test_a_fetch_that_fails_leaves_nothing_and_says_why(debian):
 
 
 def test_a_package_without_the_program_is_said(debian):
-    with pytest.raises(NotHereError, match="things has no usr/bin/other"):
+    with pytest.raises(NotHereError, match="things has no other"):
         program("other", "things")
 
 
@@ -63,3 +73,16 @@ def test_a_machine_without_apt_says_what_to_install(debian, monkeypatch):
     with pytest.raises(NotHereError) as missing:
         program("thing", "things")
     assert str(missing.value) == ("fetching things: no apt-get and no dpkg-deb. Install things.")
+
+
+def test_old_lists_of_packages_are_fetched_anew(debian):
+    (debian / "old").touch()
+    assert program("thing", "things").endswith("/thing")
+    assert (debian / "calls").read_text() == "download\nupdate\ndownload\n"
+
+
+def test_a_program_comes_with_its_libraries(debian):
+    assert program("thing", "things", "libthing1").endswith("/thing")
+    folder = unpacked("things", "libthing1")
+    assert environment(folder)["LD_LIBRARY_PATH"] == str(folder / "usr" / "lib" / "here")
+    assert (debian / "calls").read_text() == "download\n"
