@@ -84,12 +84,14 @@ def half_of(
 ) -> Half:
     """A line as a half, with the ids by which it can be joined."""
     path = plain_path(parsed.target)
-    request = plain_id(parsed.request_id)
+    request, trace = plain_id(parsed.request_id), plain_id(parsed.trace_id)
+    if gateway and request == trace:
+        # Where a log has no request id, its trace id stands for one; other requests share it.
+        request = ""
     key = b""
     if request:
         said = f"{'g' if gateway else 's'}\n{request}\n{parsed.method}\n{path}\n{parsed.status}"
         key = short_digest(said)
-    trace = plain_id(parsed.trace_id)
     return Half(
         gateway, source, offset, parsed, caller, credentials, late, line, path, request, trace, key
     )

@@ -102,6 +102,8 @@ class RecordReader:
         self._principal_logged = settings.fields.principal is not None
         self._wrappers = WRAPPERS if wrappers else frozenset[str]()
         self.is_trusted = settings.trust.principal == "gateway"
+        # Where logs are joined, the address may stand in the gateway's alone: `Judge` misses it.
+        self._needs_address = settings.join is None
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._shapes = 0
 
@@ -190,7 +192,8 @@ class RecordReader:
             parsed.status = last_status(parsed.upstream_status)
         if host is not None:
             parsed.host = host
-        if peer is None and not (parsed.forwarded or parsed.forwarded_elements or parsed.client):
+        named = parsed.forwarded or parsed.forwarded_elements or parsed.client
+        if peer is None and not named and self._needs_address:
             raise Unreadable("no_address")
         return parsed
 

@@ -15,7 +15,7 @@ from intake.formats._names import path_of
 from intake.formats._record import CORE, Plan, Record, RecordReader
 from intake.formats._values import NOTHING, Imprecise
 from intake.line import Parsed
-from intake.settings import IntakeSettings
+from intake.settings import IntakeSettings, Join
 from intake.times import parse_time
 
 # ECS `user` is who the service authenticated; its presence says that the log names principals.
@@ -68,6 +68,10 @@ _NO_HEADERS: Record = {}
 _PLACES = ("", "http.", "http.request.", "http.request.headers.", "url.")
 _Shape = tuple[tuple[str, ...], ...]
 _URL = _PLACES.index("url.")
+
+
+_ADDRESSLESS = IntakeSettings(join=Join(gateway=[], service=[]))
+"""Services often log no client: their records are ECS all the same."""
 
 
 class _Branch:
@@ -214,7 +218,7 @@ class Ecs:
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that also has the objects of ECS."""
         marked = [line for line in lines if _MARKS.search(line)]
-        return share(marked, self.parser(IntakeSettings())) * len(marked) / len(lines)
+        return share(marked, self.parser(_ADDRESSLESS)) * len(marked) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

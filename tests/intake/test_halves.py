@@ -1,4 +1,5 @@
 import hashlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -116,20 +117,20 @@ def test_each_field_comes_from_the_log_that_knows_it():
             "client forwarded forwarded_elements trace_id location blocked_by"
         ).split()
     }
+    by_gateway: dict[str, Any] = {name: text.format("g") for name, text in everything.items()}
+    by_service: dict[str, Any] = {name: text.format("s") for name, text in everything.items()}
     gateway = Parsed(
         AT, "198.51.100.7", "GET", "/api/users/7", 499, 0,
-        **{name: text.format("g") for name, text in everything.items()},
-        owners=("g",), internal=("x-g",),
+        **by_gateway, owners=("g",), internal=("x-g",),
     )  # fmt: skip
     service = Parsed(
         AT + 3000, "10.0.0.2", "POST", "/users/7", 200, 512,
-        **{name: text.format("s") for name, text in everything.items()},
-        owners=("s",), internal=("x-s",), basic_user=True, logs_principal=True,
+        **by_service, owners=("s",), internal=("x-s",), basic_user=True, logs_principal=True,
     )  # fmt: skip
     before = msgspec.structs.replace(gateway)
     pair = joined(gateway, service)
     assert gateway == before
-    by_service = (
+    names = (
         "principal asserted claimed session authorization jwt_payload tenant context_error"
     ).split()
     assert pair == msgspec.structs.replace(
@@ -137,7 +138,7 @@ def test_each_field_comes_from_the_log_that_knows_it():
         owners=("s",),
         basic_user=True,
         logs_principal=True,
-        **{name: f"s-{name}" for name in by_service},
+        **{name: f"s-{name}" for name in names},
     )
     # What the gateway does not log, the service does; but for what only a gateway can know.
     empty = Parsed(AT, "", "", "", 0)

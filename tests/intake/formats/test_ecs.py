@@ -11,7 +11,7 @@ from intake.formats import _record
 from intake.formats._record import RecordReader
 from intake.formats.ecs import FORMAT, NAMES, EcsReader
 from intake.line import Parsed, Unreadable
-from intake.settings import Fields, IntakeSettings, Trust
+from intake.settings import Fields, IntakeSettings, Join, Trust
 
 AT = 1_795_341_603_120
 GATEWAY = {
@@ -269,3 +269,14 @@ def test_the_straight_path_gives_what_the_long_way_gives(gone, changes, trust):
 
     straight, long = READERS[trust]
     assert answer(straight) == answer(long)
+
+
+def test_a_service_that_logs_no_client():
+    """It is ECS all the same; without an address its lines are read where logs are joined."""
+    lines = [json.dumps({k: v for k, v in GATEWAY.items() if k != "source"}).encode()] * 3
+    assert FORMAT.sniff(lines) == 1.0
+    with pytest.raises(Unreadable, match="no_address"):
+        FORMAT.parser(IntakeSettings())(lines[0])
+    join = Join(gateway=["gateway.log"], service=["service.log"])
+    line = FORMAT.parser(IntakeSettings(join=join))(lines[0])
+    assert (line.peer, line.principal) == ("", "17")
