@@ -18,6 +18,7 @@ from intake.formats._base import (
     unescape,
     unreadable,
 )
+from intake.formats._unescaped import unescaped
 from intake.formats.nginx import is_address, trailing
 from intake.line import Parsed
 from intake.settings import IntakeSettings
@@ -42,9 +43,11 @@ _PLAIN = 0.5
 
 def _match(line: bytes) -> re.Match[str] | None:
     match = _LINE.fullmatch(decode(clean(line)))
-    if match and not is_address(match[2]) and not _HOST_NAME.fullmatch(match[2]):
-        return None
-    return match
+    return match if match and _is_peer(match[2]) else None
+
+
+def _is_peer(text: str) -> bool:
+    return is_address(text) or _HOST_NAME.fullmatch(text) is not None
 
 
 class Apache:
@@ -75,7 +78,11 @@ class Apache:
 
         def parse(line: bytes) -> Parsed:
             if (match := _match(line)) is None:
-                raise unreadable(line, "not_this_format")
+                # Reactor Netty and others write common too, and escape nothing.
+                found = unescaped(decode(clean(line)), vouched=vouched)
+                if found is None or not _is_peer(found.peer):
+                    raise unreadable(line, "not_this_format")
+                return found
             vhost, peer, user, time, request, status, size, referer, agent, rest = match.groups()
             method, target, host = split_request(request)
             if host is None and vhost:

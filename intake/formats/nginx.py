@@ -21,6 +21,7 @@ from intake.formats._base import (
     unreadable,
 )
 from intake.formats._nginx_layout import nginx_layout
+from intake.formats._unescaped import unescaped
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -120,8 +121,12 @@ class Nginx:
                 match = fullmatch(line.decode())
             except UnicodeDecodeError:
                 match = None
-            if match is None and (match := fullmatch(decode(clean(line)))) is None:
-                raise unreadable(line, "not_this_format")
+            if match is None and (match := fullmatch(text := decode(clean(line)))) is None:
+                # Jetty and others write combined too, and escape nothing.
+                found = unescaped(text, vouched=vouched) if '"' in text else None
+                if found is None or not is_address(found.peer):
+                    raise unreadable(line, "not_this_format")
+                return found
             (peer, user, time, method, target, request, status, size, referer, agent, rest) = (
                 match.groups()
             )
