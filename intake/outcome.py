@@ -1,8 +1,15 @@
 """What the answer to a request means: was data read or changed, perhaps, or not (JUDGEMENT).
 
-In: method, status, body bytes and what the route knows. Out: effect and outcome. Pure tables.
+In: method, status, body bytes, where it led and who refused it, and what the route knows. Out:
+effect and outcome. Pure tables.
 """
 
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from intake.line import Parsed
+from intake.settings import BlockAnswer
 from records.kinds import Basis, Certainty, Effect, Outcome
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY", ""})
@@ -21,6 +28,18 @@ WRITE_WORDS = frozenset(
 """A GET of a route that ends in one of these changes something."""
 INCOMING_WORDS = frozenset("deposit deposits tip tips gift gifts donation donations topup".split())
 """Money sent *to* somebody is not a foreign write."""
+
+LOGIN_WORDS = frozenset(
+    "login log-in log_in logon signin sign-in sign_in auth authorize authenticate sso saml saml2 "
+    "adfs cas".split()
+)
+"""A redirect whose path has one of these among its last two segments asks who somebody is."""
+_LOGIN_HOST = re.compile(
+    r"(?:login|signin|auth|sso|idp|adfs|cas|keycloak)\..+|accounts\.google\.com|appleid\.apple\.com"
+    r"|.+\.(?:okta|oktapreview|auth0|onelogin|amazoncognito|b2clogin|ciamlogin)\.com"
+)
+_PAGE = re.compile(r"\.(?:html?|php|aspx?|jspx?|do|cgi)$")
+_STATUSES = re.compile(r"\b[1-5]\d\d\b")
 
 
 def effect_of(
@@ -56,6 +75,57 @@ def outcome_of(
     if status == 0 or status >= 500 or status in {101, 304, 408, 499} or status in _REDIRECTS:
         return "possible"
     return "denied"
+
+
+def answer_of(
+    line: Parsed,
+    method: str,
+    effect: Effect,
+    own_blocks: Sequence[BlockAnswer],
+    *,
+    known_error: bool,
+    graphql: bool,
+    credential: bool,
+) -> Outcome:
+    """What the answer that a line logs means; `outcome_of`, and who gave the answer.
+
+    `credential`: the route changes how people log in, and a change may lead to the login.
+    """
+    status = line.status
+    for block in own_blocks:
+        if (
+            block.status == status
+            and block.bytes in {None, line.bytes}
+            and block.blocked_by in {None, line.blocked_by}
+        ):
+            return "ignored"
+    if line.blocked_by is not None:
+        return "denied"
+    outcome = outcome_of(
+        method, effect, status, line.bytes, known_error=known_error, graphql=graphql
+    )
+    if outcome != "possible" or status not in _REDIRECTS or line.location is None:
+        return outcome
+    changed = credential and effect == "write"
+    return "denied" if is_login(line.location) and not changed else "possible"
+
+
+def is_login(location: str) -> bool:
+    """Whether a Location header leads to where one logs in, here or at an identity provider."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return False
+    words = [_PAGE.sub("", word) for word in parts.path.lower().split("/") if word]
+    if not LOGIN_WORDS.isdisjoint(words[-2:]):
+        return True
+    return _LOGIN_HOST.fullmatch((parts.hostname or "").rstrip(".")) is not None
+
+
+def last_status(upstreams: str) -> int:
+    """The status of the upstream that answered last, of `502, 200` or `502 : 200`; 0 for none."""
+    found = _STATUSES.findall(upstreams)
+    return int(found[-1]) if found else 0
 
 
 def _read_outcome(method: str, status: int, size: int, *, unsure: bool) -> Outcome:

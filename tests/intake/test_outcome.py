@@ -1,6 +1,8 @@
 import pytest
 
-from intake.outcome import certainty_of, effect_of, outcome_of
+from intake.outcome import answer_of, certainty_of, effect_of, is_login, last_status, outcome_of
+from intake.settings import BlockAnswer
+from tests.intake._lines import get
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,103 @@ def test_outcome(method, effect, status, size, outcome):
 def test_a_200_that_may_be_an_error(effect, known_error, graphql):
     got = outcome_of("POST", effect, 200, 9, known_error=known_error, graphql=graphql)
     assert got == "possible"
+
+
+OURS = [BlockAnswer(status=403, bytes=19), BlockAnswer(status=429, blocked_by="breachline")]
+
+
+def answer(method="GET", effect="read", status=200, size=512, *, credential=False, **fields):
+    line = get("/users/18", "17", method=method, status=status, size=size, **fields)
+    return answer_of(
+        line, method, effect, OURS, known_error=False, graphql=False, credential=credential
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "proven"),
+        # what the gateway refused
+        ({"blocked_by": "acl"}, "denied"),
+        ({"status": 403, "size": 20, "blocked_by": "waf"}, "denied"),
+        ({"method": "PUT", "effect": "write", "status": 502, "blocked_by": "acl"}, "denied"),
+        # what our own block wrote
+        ({"status": 403, "size": 19}, "ignored"),
+        ({"status": 403, "size": 19, "blocked_by": "acl"}, "ignored"),
+        ({"status": 403, "size": 18}, "denied"),
+        ({"status": 403, "size": -1}, "denied"),
+        ({"status": 429, "size": 7, "blocked_by": "breachline"}, "ignored"),
+        ({"status": 429, "size": 7, "blocked_by": "quota"}, "denied"),
+        ({"status": 429, "size": 7}, "denied"),
+        # where it led to
+        ({"status": 302}, "possible"),
+        ({"status": 302, "location": "/files/signed?sig=1"}, "possible"),
+        ({"status": 302, "location": "/login?next=/users/18"}, "denied"),
+        ({"status": 303, "method": "POST", "effect": "write", "location": "/login"}, "denied"),
+        ({"status": 303, "method": "POST", "effect": "write", "location": "/users/18"}, "possible"),
+        # people whose password changed are sent to the login
+        ({"status": 303, "method": "POST", "effect": "write", "location": "/login",
+          "credential": True}, "possible"),
+        ({"status": 302, "location": "/login", "credential": True}, "denied"),
+        ({"status": 200, "location": "/login"}, "proven"),
+        ({"status": 304, "location": "/login"}, "possible"),
+        # caches
+        ({"status": 304, "upstream_status": "-"}, "possible"),
+        ({"status": 200, "upstream_status": "304"}, "proven"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means(given, expected):
+    assert answer(**given) == expected
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("/login", True),
+        ("/Login/", True),
+        ("/auth/login.php?to=/x", True),
+        ("https://app.example/account/signin", True),
+        ("/users/sign_in", True),
+        ("/oauth2/authorize?client_id=1", True),
+        ("https://login.microsoftonline.com/common/oauth2/v2.0/authorize", True),
+        ("https://id.example/realms/x/protocol/openid-connect/auth?x=1", True),
+        ("https://tenant.okta.com/app/x", True),
+        ("https://accounts.google.com/o/oauth2/v2/auth", True),
+        ("https://sso.example.test/start", True),
+        ("/cas/login", True),
+        ("/adfs/ls/", True),
+        ("//login.example/x", True),
+        ("/users/18/login-history", False),
+        ("/users/18?next=/login", False),
+        ("/author/18", False),
+        ("https://bucket.example/auth/files/18.pdf", False),
+        ("https://evil.example/?login.microsoftonline.com", False),
+        ("https://login.", False),
+        ("https://[", False),
+        ("", False),
+        ("-", False),
+    ],
+)
+def test_what_is_a_login(location, expected):
+    assert is_login(location) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("200", 200),
+        ("502, 200", 200),
+        ("502, 504 : 404", 404),
+        ("200, -", 200),
+        ("-", 0),
+        ("", 0),
+        ("0.002", 0),
+        ("2000", 0),
+        ("999", 0),
+    ],
+)
+def test_the_last_of_several_upstreams(text, expected):
+    assert last_status(text) == expected
 
 
 @pytest.mark.parametrize(
