@@ -102,6 +102,7 @@ def find(store: EmbeddedStore, user: str) -> Found:
         if number in asked or user in {target, obj}:
             exposures += 1
             events.add(event)
+    events = set(store.with_halves(events))
     findings = list(_named(store, "finding", name))
     incidents = list(_named(store, "incident", name))
     related = {*findings, *incidents}

@@ -8,7 +8,7 @@ Errors that leave are those of `_database.py`.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from records.incident import Incident
 _encode = msgspec.json.Encoder().encode
 _finding = msgspec.json.Decoder(Finding).decode
 _incident = msgspec.json.Decoder(Incident).decode
+_HALVES = "half"
+"""The space of state that says which other line an event has."""
 
 
 class EmbeddedStore(ExposureTables, Progress):
@@ -81,6 +83,26 @@ class EmbeddedStore(ExposureTables, Progress):
             for event, sha256, data, masked in self.rows("reading raw lines", sql, part):
                 yield RawLine(event, sha256, data, bool(masked))
 
+    def add_halves(self, halves: Mapping[str, str]) -> None:
+        """Events of two lines: event -> the id under which its other line is kept."""
+        self.save_state(
+            (_HALVES, event, msgspec.msgpack.encode(other)) for event, other in halves.items()
+        )
+
+    def with_halves(self, events: Iterable[str]) -> list[str]:
+        """These events in their order, each followed by the id of its other line if it has one."""
+        wanted = list(events)
+        other: dict[str, str] = {}
+        decode = msgspec.msgpack.Decoder(str).decode
+        for marks, part in chunks(sorted(set(wanted))):
+            sql = f"SELECT key, value FROM state WHERE space = '{_HALVES}' AND key IN ({marks})"  # noqa: S608
+            other.update(
+                (key, decode(value)) for key, value in self.rows("reading halves", sql, part)
+            )
+        if not other:
+            return wanted
+        return [one for event in wanted for one in (event, other.get(event)) if one]
+
     # Findings
 
     def put_findings(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -93,7 +115,7 @@ class EmbeddedStore(ExposureTables, Progress):
                     continue
                 db.executemany(
                     "INSERT OR IGNORE INTO referred VALUES (?)",
-                    ((event,) for event in finding.evidence),
+                    ((event,) for event in self.with_halves(finding.evidence)),
                 )
                 actors = {str(actor) for actor in (finding.actor, *finding.members)}
                 db.executemany(
@@ -246,6 +268,10 @@ class EmbeddedStore(ExposureTables, Progress):
                 "DELETE FROM line WHERE at_ms < ? AND event NOT IN (SELECT event FROM referred)",
                 (before_ms,),
             ).rowcount
+            db.execute(
+                "DELETE FROM state WHERE space = ? AND key NOT IN (SELECT event FROM line)",
+                (_HALVES,),
+            )
             return {
                 "exposures": self._prune_exposures(before_ms),
                 "lines": lines,

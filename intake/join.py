@@ -354,7 +354,7 @@ class Joiner:
                 spent[second].append(key)
         self._respent.clear()
         for second, keys in spent.items():
-            yield _SPENT, str(second), b"".join(keys)
+            yield _SPENT, str(second), _encode(b"".join(keys)) if keys else b""
         progress = _Progress(self._marks, self._now_s, self._frontier, self._number)
         yield _PROGRESS, "", _encode(progress)
 
@@ -364,7 +364,8 @@ class Joiner:
             progress = msgspec.msgpack.decode(value, type=_Progress)
             self._marks, self._now_s = progress.marks, progress.now_s
             self._frontier, self._number = progress.frontier, progress.number
-        for second, value in sorted((int(key), value) for key, value in load_state(_SPENT)):
+        for second, packed in sorted((int(key), value) for key, value in load_state(_SPENT)):
+            value = msgspec.msgpack.decode(packed, type=bytes)
             for at in range(0, len(value), DIGEST_BYTES):
                 self._spent[value[at : at + DIGEST_BYTES]] = second
         halves = [msgspec.msgpack.decode(value, type=Half) for _, value in load_state(_SPACE)]

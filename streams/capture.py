@@ -39,7 +39,7 @@ def evidence_events(store: EmbeddedStore, incident: Incident) -> list[str]:
     for exposure in store.exposures_of(responsible(incident), since_ms, incident.last_seen_ms + 1):
         if rests_on(exposure):
             events[exposure.event] = None
-    return list(events)
+    return store.with_halves(events)
 
 
 def _since_ms(incident: Incident) -> int:
@@ -329,7 +329,7 @@ class LaterLines:
             yield from exposures_of(mark.actors, before.last_ms + 1, mark.last_ms + 1)
 
     def _append(self, incident: Incident, events: Iterable[str], now_ms: int) -> None:
-        lines = list(self._store.lines(events))
+        lines = list(self._store.lines(self._store.with_halves(events)))
         if not lines:
             return
         room = Room.of(self._store, incident.id, self._limits)

@@ -81,15 +81,20 @@ def unfinished(folder: Path) -> bool:
 def finding_documents(
     store: EmbeddedStore, findings: Iterable[Finding]
 ) -> Iterator[dict[str, Any]]:
-    """Findings as ECS documents, each line of evidence with its source, offset and SHA-256."""
+    """Findings as ECS documents, each line of evidence with its source, offset and SHA-256.
+
+    Of an event that two logs tell of, the lines of both.
+    """
     names = {source.id: source.name for source in store.sources()}
     for finding in findings:
-        digests = store.digests(finding.evidence)
+        evidence = store.with_halves(finding.evidence)
+        digests = store.digests(evidence)
         places = {}
         for event, sha256 in digests.items():
             source, offset = event_place(event)
             places[event] = (names.get(source, source), offset, sha256)
-        yield finding_document(finding, places)
+        whole = msgspec.structs.replace(finding, evidence=tuple(evidence))
+        yield finding_document(whole, places)
 
 
 def write_results(

@@ -176,6 +176,17 @@ def test_what_comes_after_is_about_somebody_new(store):
     assert (find(store, PERSON).exposures, find(store, PERSON).who) == (1, [])
 
 
+def test_the_other_line_of_an_event_goes_too(store):
+    """What the service logged of the request is about the person as well."""
+    other = RawLine("c3d4-1", "digest", b'{"owner":"somebody"}', masked=False)
+    store.add_lines([other])
+    store.add_halves({EVENTS[0]: other.event})
+    before = find(store, PERSON).lines
+    assert erase(store, PERSON, **BY)
+    assert before == 3
+    assert store.digests([EVENTS[0], other.event]) == {}
+
+
 def test_who_asked_is_erased_as_well(store):
     done = erase(store, "u-66", **BY)
     assert done.exposures == 3

@@ -17,6 +17,19 @@ def test_lines_once_an_event(store, make):
     assert list(store.lines([])) == []
 
 
+def test_an_event_of_two_lines(store, make):
+    """Its other line is found from it, kept with it, and forgotten with it."""
+    store.add_lines([make.line(n) for n in range(4)], at_ms=0)
+    one, other, old, old_other = (make.line(n).event for n in range(4))
+    store.add_halves({one: other, old: old_other})
+    assert store.with_halves([old, "none", one]) == [old, old_other, "none", one, other]
+    assert store.with_halves(["none"]) == ["none"]
+    store.put_findings([make.finding(evidence=(one,))])
+    assert store.prune(1, 0)["lines"] == 2
+    assert store.digests([one, other, old, old_other]).keys() == {one, other}
+    assert store.with_halves([one, old]) == [one, other, old]
+
+
 def test_masked_line_comes_back_as_such(store, make):
     line = make.line(0, masked=True)
     store.add_lines([line])

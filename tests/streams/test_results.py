@@ -174,3 +174,14 @@ def test_a_source_that_is_not_known_is_named_by_its_id(store):
     store.add_lines([RawLine("a1b2-64", "5ha", b"a line", masked=False)])
     (document,) = finding_documents(store, [finding(evidence=("a1b2-64",))])
     assert document["breachline"]["evidence"][0]["source"] == "a1b2"
+
+
+def test_a_finding_names_both_lines_of_an_event(store):
+    lines = [RawLine("a1b2-64", "5ha", b"a", masked=False), RawLine("c3d4-a", "7ha", b"b", False)]
+    store.add_lines(lines)
+    store.add_halves({"a1b2-64": "c3d4-a"})
+    (document,) = finding_documents(store, [finding(evidence=("a1b2-64",))])
+    assert document["breachline"]["evidence"] == [
+        {"event": "a1b2-64", "source": "a1b2", "offset": 100, "sha256": "5ha"},
+        {"event": "c3d4-a", "source": "c3d4", "offset": 10, "sha256": "7ha"},
+    ]
