@@ -1,0 +1,228 @@
+"""IIS and HTTP.sys (W3C extended), and CloudFront, which writes the same with tabs.
+
+A line in, `Parsed` out. `#Fields:` says what stands in the lines below it: the parser keeps the
+last one, and `memory` is its text, for whoever goes on in the middle of a file. Without one, a line
+is taken only if all of it has the shape of a server's default fields. What clients write holds no
+separator (IIS writes "+" for a space, CloudFront %20): no field can be forged, but a "+" may have
+been either. Every expression MUST stay linear in the line.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from urllib.parse import unquote
+
+from intake.formats._base import clean, decode, split_url, unreadable
+from intake.formats._names import path_of
+from intake.formats._record import Plan, RecordReader
+from intake.formats._values import status_of
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+from intake.times import parse_time
+
+_DIRECTIVE = re.compile(
+    r"#(Fields|Software|Version|Date|Start-Date|End-Date|Remark): ?(.*+)", re.DOTALL
+)
+_LONGEST_FIELDS = 4096
+_HEADER = re.compile(r"(cs|sc|rs)\(([^()]+)\)")
+_NAMES = (
+    ("xhostheader", "host"),
+    ("cshost", "host"),
+    ("xedgerequestid", "request_id"),
+)
+_REFUSED = frozenset(
+    """
+    403.6 403.8 403.501 403.502 403.503 404.5 404.6 404.7 404.8 404.10 404.11 404.12 404.13 404.14
+    404.15 404.18 404.19 404.20
+    """.split()
+)
+"""What address restrictions and request filtering answer, before any application."""
+
+_IIS = """
+    date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip
+    cs(User-Agent) cs(Referer) sc-status sc-substatus sc-win32-status time-taken
+"""
+_CLOUDFRONT = """
+    date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer)
+    cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header
+    cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher
+    x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields c-port
+    time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start
+    sc-range-end
+"""
+_DAY = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"\d\d:\d\d:\d\d"
+_ADDRESS = r"(?:[0-9.]{7,15}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%\w{1,20})?)"
+_ASKED = rf"{_DAY} {_CLOCK} {_ADDRESS} [A-Z_]{{3,20}} /\S*+ \S++ \d{{1,5}} \S++ {_ADDRESS}"
+_ANSWERED = r"\d{3} \d{1,4} \d{1,10} \d{1,10}"
+_DEFAULTS = (
+    (re.compile(rf"{_ASKED} \S++ \S++ {_ANSWERED}", re.ASCII), _IIS),
+    (re.compile(rf"{_ASKED} \S++ {_ANSWERED}", re.ASCII), _IIS.replace("cs(Referer)", "")),
+    (
+        re.compile(
+            rf"{_DAY}\t{_CLOCK}\t[A-Z]{{3}}\S*+\t\d++\t{_ADDRESS}\t[A-Z]{{3,20}}\t\S++\t/\S*+\t"
+            r"\d{3}(?:\t\S++){24}",
+            re.ASCII,
+        ),
+        _CLOUDFRONT,
+    ),
+)
+"""Shape of a line, and the fields that it then has: IIS 8 and later, IIS 7, CloudFront."""
+
+_Change = Callable[[str], str]
+_SPACED: dict[str, _Change] = {
+    "useragent": lambda text: text.replace("+", " "),
+    "xforwardedfor": lambda text: text.replace("+", " "),
+    "forwarded": lambda text: text.replace("+", " "),
+    "cookie": lambda text: text.replace(";+", "; "),
+    "authorization": lambda text: text.replace("+", " ", 1),
+}
+"""Headers in which IIS's "+" was a space, and where."""
+_LONGEST_REMEMBERED = 512
+
+
+def _unquoted(text: str) -> str:
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else unquote(text)
+
+
+_remembered = lru_cache(maxsize=4096)(unquote)
+
+
+class _Layout:
+    """Where the parts of a line stand; -1 for those that do not."""
+
+    __slots__ = (
+        "body", "day", "length", "method", "others", "peer", "plan", "query", "sent", "status",
+        "stem", "substatus", "time",
+    )  # fmt: skip
+
+    def __init__(
+        self, reader: RecordReader, named: set[str], fields: list[str], *, tabs: bool
+    ) -> None:
+        """`named`: the paths that the settings name."""
+        at = {name.lower(): at for at, name in reversed([*enumerate(fields)])}
+        self.length = len(fields)
+        self.day = at.get("date", -1)
+        self.time = at.get("time", -1)
+        self.peer = at.get("c-ip", -1)
+        self.method = at.get("cs-method", -1)
+        self.stem = at.get("cs-uri-stem", at.get("cs-uri", -1))
+        self.query = at.get("cs-uri-query", -1)
+        self.status = at.get("sc-status", -1)
+        self.substatus = at.get("sc-substatus", -1)
+        self.sent = at.get("sc-bytes", -1)
+        self.body = at.get("sc-content-len", -1)
+        names: dict[str, tuple[int, _Change]] = {}
+        for place, field in enumerate(fields):
+            header = _HEADER.fullmatch(field)
+            name = field
+            if header and path_of(field) not in named:
+                name = f"{'sent_' if header[1] == 'sc' else ''}http_{header[2]}"
+            plain = path_of(header[2] if header else field)
+            names.setdefault(name, (place, _unquoted if tabs else _SPACED.get(plain, str)))
+        self.plan: Plan = reader.plan([("", 0, tuple(names))], [])
+        used = {name for _, _, name in (*self.plan.texts, *self.plan.extra)}
+        self.others = [(name, *found) for name, found in names.items() if name in used]
+
+
+class Lines:
+    """Reads the lines of one source. `memory` MUST be kept with the source's position."""
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        self._reader = RecordReader(settings, _NAMES, wrappers=False)
+        self._named = {path_of(path) for path in settings.fields.model_dump().values() if path}
+        self._fields = ""
+        self._layouts: dict[tuple[str, bool], _Layout] = {}
+
+    @property
+    def memory(self) -> str:
+        """What the last `#Fields:` named; "" before any."""
+        return self._fields
+
+    @memory.setter
+    def memory(self, fields: str) -> None:
+        self._fields = fields
+        self._layouts.clear()
+
+    def __call__(self, line: bytes) -> Parsed:
+        """See `Format.parser`."""
+        text = decode(clean(line))
+        if text[:1] == "#" and (directive := _DIRECTIVE.fullmatch(text)):
+            if directive[1] == "Fields" and len(text) <= _LONGEST_FIELDS:
+                self.memory = directive[2]
+            raise Unreadable("directive")
+        fields = self._fields or next(
+            (names for shape, names in _DEFAULTS if shape.fullmatch(text)), ""
+        )
+        tabs = "\t" in text.partition(" ")[0]
+        columns = text.split("\t" if tabs else " ")
+        if (layout := self._layouts.get((fields, tabs))) is None:
+            layout = _Layout(self._reader, self._named, fields.split(), tabs=tabs)
+            self._layouts[fields, tabs] = layout
+        if len(columns) != layout.length:
+            raise unreadable(line, "not_this_format")
+        return self._read(layout, columns)
+
+    def _read(self, layout: _Layout, columns: list[str]) -> Parsed:
+        if layout.stem < 0:
+            raise Unreadable("no_request")
+        if layout.day < 0 or layout.time < 0:
+            raise Unreadable("no_time")
+        day, clock = columns[layout.day], columns[layout.time]
+        target, host = split_url(columns[layout.stem])
+        if target == "-":
+            target = ""
+        query = columns[layout.query] if layout.query >= 0 else "-"
+        method = columns[layout.method] if layout.method >= 0 else "-"
+        status = columns[layout.status] if layout.status >= 0 else "-"
+        peer = columns[layout.peer] if layout.peer >= 0 else "-"
+        parsed = Parsed(
+            # Written out like this, a second is remembered.
+            parse_time(f"{day}T{clock}.000Z" if len(clock) == 8 else f"{day}T{clock}Z"),
+            "" if peer == "-" else peer,
+            "" if method == "-" else method.upper(),
+            f"{target}?{query}" if query not in {"-", ""} else target,
+            0 if status == "-" else status_of(status),
+            # Bytes sent count the header too: only 0 says anything of the body.
+            0 if layout.sent >= 0 and columns[layout.sent] == "0" else -1,
+        )
+        if layout.body >= 0 and columns[layout.body].isdecimal():
+            parsed.bytes = int(columns[layout.body][:19])
+        if layout.substatus >= 0:
+            detail = f"{status}.{columns[layout.substatus]}"
+            if detail in _REFUSED:
+                parsed.blocked_by = detail
+        record = {name: change(columns[at]) for name, at, change in layout.others}
+        self._reader.fill(parsed, layout.plan, [record])
+        if host is not None:
+            parsed.host = host
+        if not parsed.peer and parsed.forwarded is None:
+            raise Unreadable("no_address")
+        return parsed
+
+
+class Iis:
+    """The format of W3C extended logs."""
+
+    name = "iis"
+
+    def sniff(self, lines: Sequence[bytes]) -> float:
+        """The share that is understood; directives count if they are of such a log."""
+        parse = Lines(IntakeSettings())
+        events = directives = 0
+        for line in lines:
+            try:
+                parse(line)
+                events += 1
+            except Unreadable as why:
+                directives += why.reason == "directive"
+        if not events and not {"date", "time", "cs-method"} <= set(parse.memory.split()):
+            return 0.0
+        return (events + directives) / len(lines)
+
+    def parser(self, settings: IntakeSettings) -> Lines:
+        """See `Format.parser`; what it gives has a `memory`."""
+        return Lines(settings)
+
+
+FORMAT = Iis()

@@ -1,0 +1,243 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intake.formats.iis import FORMAT
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+
+AT = 1_795_341_603_000
+USUAL = (
+    "date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) "
+    "cs(Referer) sc-status sc-substatus sc-win32-status time-taken"
+)
+AGENT = "Mozilla/5.0+(Windows+NT+10.0;+Win64;+x64)"
+EDGE = (
+    "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) "
+    "cs(User-Agent) cs-uri-query cs(Cookie) x-edge-request-id x-host-header x-forwarded-for "
+    "sc-content-len"
+)
+
+
+def line(stem="/a", *, query="-", method="GET", user="-", peer="192.0.2.1", agent=AGENT,
+         referer="-", answer="200 0 0", rest=""):  # fmt: skip
+    return (
+        f"2026-11-22 10:00:03 10.0.0.4 {method} {stem} {query} 443 {user} {peer} {agent} "
+        f"{referer} {answer} 31{rest}"
+    ).encode()
+
+
+def tabbed(columns):
+    return f"2026-11-22 10:00:03 {columns}".replace(" ", "\t").encode()
+
+
+def parsed(method="GET", target="/a", status=200, size=-1, peer="192.0.2.1", **rest):
+    known = {"user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"}
+    return Parsed(AT, peer, method, target, status, size, **known | rest)
+
+
+def bare(*args, **rest):
+    return parsed(*args, **{"user_agent": None} | rest)
+
+
+def outcome(data, names=USUAL, **settings):
+    parse = FORMAT.parser(IntakeSettings(**settings))
+    parse.memory = names
+    try:
+        return parse(data)
+    except Unreadable as why:
+        return why.reason
+
+
+CASES = [
+    ("usual", line(), parsed()),
+    ("CR", line() + b"\r\n", parsed()),
+    ("query", line(query="fields=email&x=a+b"), parsed(target="/a?fields=email&x=a+b")),
+    ("basic user", line(user="CORP\\ann"), parsed(asserted="CORP\\ann", basic_user=True)),
+    ("ipv6", line(peer="2001:db8::17"), parsed(peer="2001:db8::17")),
+    ("ipv6, zone", line(peer="fe80::1%4"), parsed(peer="fe80::1%4")),
+    ("referer", line(referer="https://app.example.com/?a+b"),
+     parsed(referer="https://app.example.com/?a+b")),
+    ("no agent", line(agent="-"), bare()),
+    ("a plus in the target stays", line("/users/a+b"), parsed(target="/users/a+b")),
+    ("OPTIONS *", line("*", method="OPTIONS"), parsed("OPTIONS", "*")),
+    ("refused by request filtering", line("/web.config", answer="404 8 0"),
+     parsed(target="/web.config", status=404, blocked_by="404.8")),
+    ("not found", line(answer="404 0 2"), parsed(status=404)),
+    ("refused by address", line(answer="403 501 0"), parsed(status=403, blocked_by="403.501")),
+    ("refused by the application", line(answer="403 0 0"), parsed(status=403)),
+    ("no status", line(answer="- - -"), parsed(status=0)),
+    ("raw bytes", line(agent="x").replace(b" x ", b" a\xff "), parsed(user_agent="a\\xff")),
+]  # fmt: skip
+
+OTHERS = [
+    ("another order", "c-ip time date sc-status cs-uri-stem cs-method",
+     b"192.0.2.1 10:00:03 2026-11-22 200 /a GET", bare()),
+    ("upper case", "Date Time C-IP CS-Method CS-URI-Stem SC-Status",
+     b"2026-11-22 10:00:03 192.0.2.1 GET /a 200", bare()),
+    ("bytes count the header", "date time c-ip cs-method cs-uri-stem sc-status sc-bytes",
+     b"2026-11-22 10:00:03 192.0.2.1 GET /a 200 430", bare()),
+    ("no bytes", "date time c-ip cs-method cs-uri-stem sc-status sc-bytes",
+     b"2026-11-22 10:00:03 192.0.2.1 GET /a 200 0", bare(size=0)),
+    ("forwarded", USUAL + " X-Forwarded-For", line(rest=" 198.51.100.1,+203.0.113.9"),
+     parsed(forwarded="198.51.100.1, 203.0.113.9")),
+    ("forwarded, as a header", USUAL + " cs(X-Forwarded-For)", line(rest=" 203.0.113.9"),
+     parsed(forwarded="203.0.113.9")),
+    ("forwarded, no peer", "date time cs-method cs-uri-stem X-Forwarded-For",
+     b"2026-11-22 10:00:03 GET /a 203.0.113.9", bare(status=0, peer="", forwarded="203.0.113.9")),
+    ("host", USUAL + " cs-host", line(rest=" api.example.com"), parsed(host="api.example.com")),
+    ("host, as a header", USUAL + " cs(Host)", line(rest=" api.example.com"),
+     parsed(host="api.example.com")),
+    ("cookie", USUAL + " cs(Cookie)", line(rest=" lang=de;+ASP.NET_SessionId=a+b"),
+     parsed(session="a+b")),
+    ("token", USUAL + " cs(Authorization)", line(rest=" Bearer+a+b"),
+     parsed(authorization="Bearer a+b", logs_principal=True)),
+    ("claimed", USUAL + " X-User-ID", line(rest=" 17"), parsed(claimed="17")),
+    ("location of the answer", USUAL + " sc(Location)", line(rest=" /login"),
+     parsed(location="/login")),
+    ("whole uri", "date time c-ip cs-method cs-uri sc-status",
+     b"2026-11-22 10:00:03 192.0.2.1 GET https://api.example.com/a?b=1 200",
+     bare(target="/a?b=1", host="api.example.com")),
+    ("HTTP.sys: no request came",
+     "date time c-ip c-port cs-version cs-method cs-uri sc-status s-reason",
+     b"2026-11-22 10:00:03 192.0.2.1 5000 - - - - Timer_ConnectionIdle",
+     bare("", "", 0)),
+    ("tabs", EDGE,
+     tabbed("LAX1 392 192.0.2.1 GET d1.cdn.example.net /a 200 - Mozilla/5.0%20(X11)%09+ b=1 "
+            "lang=de;%20sid=s1 R1== api.example.com 198.51.100.1 78"),
+     parsed(target="/a?b=1", size=78, user_agent="Mozilla/5.0 (X11)\t+", session="s1",
+            request_id="R1==", host="api.example.com", forwarded="198.51.100.1")),
+    ("tabs, client gone", EDGE,
+     tabbed("LAX1 0 192.0.2.1 GET d1.cdn.example.net /a 000 - - - - R1== - - -"),
+     bare(status=0, size=0, host="d1.cdn.example.net", request_id="R1==")),
+]  # fmt: skip
+
+BAD = [
+    ("another text", USUAL, b"hello world", "not_this_format"),
+    ("nothing", USUAL, b"", "not_this_format"),
+    ("one field more", USUAL, line(rest=" x"), "not_this_format"),
+    ("one field less", USUAL, line()[:-3], "not_this_format"),
+    ("fields", "", b"#Fields: " + USUAL.encode(), "directive"),
+    ("software", USUAL, b"#Software: Microsoft Internet Information Services 10.0", "directive"),
+    ("no directive", USUAL, b"#fields ts uid", "not_this_format"),
+    ("bad time", USUAL, line().replace(b"-22 ", b"-32 "), "bad_time"),
+    ("bad status", USUAL, line(answer="2000 0 0"), "bad_status"),
+    ("a log without times", "c-ip cs-uri-stem", b"192.0.2.1 /a", "no_time"),
+    ("a log without requests", "date time c-ip", b"2026-11-22 10:00:03 192.0.2.1", "no_request"),
+    ("a log without addresses", "date time cs-uri-stem", b"2026-11-22 10:00:03 /a", "no_address"),
+    ("NULs", USUAL, b"\0" * 100, "binary"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), CASES, ids=[c[0] for c in CASES])
+def test_lines(name, data, expected):
+    assert outcome(data) == expected
+
+
+PLAIN = [case for case in CASES if case[0] not in {"OPTIONS *", "no status"}]
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), PLAIN, ids=[c[0] for c in PLAIN])
+def test_default_fields_need_no_directive(name, data, expected):
+    assert outcome(data, names="") == expected
+
+
+@pytest.mark.parametrize(("name", "fields", "data", "expected"), OTHERS, ids=[c[0] for c in OTHERS])
+def test_fields(name, fields, data, expected):
+    assert outcome(data, fields) == expected
+
+
+@pytest.mark.parametrize(("name", "fields", "data", "reason"), BAD, ids=[c[0] for c in BAD])
+def test_what_is_no_request(name, fields, data, reason):
+    assert outcome(data, fields) == reason
+
+
+def test_fields_change_in_the_middle_and_are_remembered():
+    parse = FORMAT.parser(IntakeSettings())
+    assert parse.memory == ""
+    other = "date time cs-method cs-uri-stem c-ip sc-status"
+    found: list[Parsed | str] = []
+    for data in (
+        b"#Software: Microsoft Internet Information Services 10.0",
+        b"#Fields: " + USUAL.encode() + b"\r\n",
+        line(),
+        f"#Fields: {other}".encode(),
+        b"2026-11-22 10:00:03 GET /b 192.0.2.2 200",
+        line(),
+    ):
+        try:
+            found.append(parse(data))
+        except Unreadable as why:
+            found.append(why.reason)
+    second = bare(target="/b", peer="192.0.2.2")
+    assert found == ["directive", "directive", parsed(), "directive", second, "not_this_format"]
+    assert parse.memory == other
+    after = FORMAT.parser(IntakeSettings())
+    after.memory = parse.memory
+    assert after(b"2026-11-22 10:00:03 GET /b 192.0.2.2 200") == second
+    # Fields that nobody would configure are no reason to keep so much.
+    with pytest.raises(Unreadable):
+        parse(b"#Fields: " + b"x " * 5000)
+    assert parse.memory == other
+
+
+def test_other_default_fields_need_no_directive():
+    edge = tabbed(
+        "LAX1 392 192.0.2.100 GET d1.cdn.example.net /index.html 200 - curl/8.5.0 - - Hit SOX4== "
+        "d1.cdn.example.net https 23 0.001 - TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 Hit HTTP/2.0 - - "
+        "11040 0.001 Hit text/html 78 - -"
+    )
+    found = outcome(edge, names="")
+    assert (found.peer, found.target, found.status, found.bytes) == (
+        "192.0.2.100", "/index.html", 200, 78,
+    )  # fmt: skip
+    older = line().replace(b" - 200", b" 200")
+    assert outcome(older, names="") == parsed()
+    assert outcome(line().replace(b" 443 ", b" x "), names="") == "not_this_format"
+    assert outcome(line().replace(b"192.0.2.1", b"api"), names="") == "not_this_format"
+
+
+def test_columns_that_the_configuration_names():
+    fields = {"principal": "cs(X-Consumer)", "claimed_user": "s-user"}
+    found = outcome(line(rest=" ann 17"), USUAL + " cs(X-Consumer) s-user", fields=fields)
+    assert found == parsed(principal="ann", claimed="17", logs_principal=True)
+    found = outcome(line(user="ann"), trust={"principal": "gateway"})
+    assert found == parsed(principal="ann", logs_principal=True)
+
+
+def test_sniff_counts_directives_of_access_logs():
+    fields = b"#Fields: " + USUAL.encode()
+    assert FORMAT.sniff([b"#Version: 1.0", fields, line(), line()]) == 1
+    assert FORMAT.sniff([line()]) == 1
+    assert FORMAT.sniff([fields]) == 1
+    assert FORMAT.sniff([line(), b"junk", b"\xff\0", b'{"a":1}']) == 0.25
+    assert FORMAT.sniff([b"#Version: 1.5", b"#Fields: date time action protocol src-ip"]) == 0
+    assert FORMAT.sniff([b"192.0.2.1 10:00:03 2026-11-22 200 /a GET"]) == 0
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)), st.integers(0, 200))
+def test_any_bytes_are_a_line_or_unreadable(junk, at):
+    good = line(rest=" a=b")
+    for fields in ("", USUAL + " cs(Cookie)", junk.decode("utf-8", "replace")):
+        for data in (junk, good[:at] + junk + good[at:], good[:at] + junk):
+            assert isinstance(outcome(data, fields), Parsed | str)
+
+
+HOSTILE = [
+    ("spaces", lambda n: b" " * n + b"x" + b" " * n + b"x", lambda _: "not_this_format"),
+    ("tabs", lambda n: b"2026-11-22\t" * n + b"x", lambda _: "not_this_format"),
+    ("directive", lambda n: b"#Fields: " + b"a " * n, lambda _: "directive"),
+    ("pluses", lambda n: line(agent="+" * n + "x"), lambda n: parsed(user_agent=" " * n + "x")),
+    ("target", lambda n: line("/" + "a" * n), lambda n: parsed(target="/" + "a" * n)),
+    ("colons", lambda n: line(peer=":" * n), lambda n: parsed(peer=":" * n)),
+    ("digits", lambda n: line(answer="1" * (n + 1) + " 0 0"), lambda _: "bad_status"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "shape", "expected"), HOSTILE, ids=[c[0] for c in HOSTILE])
+def test_a_huge_line_is_read_as_a_short_one_is(name, shape, expected):
+    # Whatever takes work like the square of the line does not get to an end here.
+    for n in (3, 300_000):
+        same = outcome(shape(n)) == expected(n)  # no diff of a megabyte
+        assert same, n
+        assert isinstance(outcome(shape(n), ""), Parsed | str)
