@@ -1,0 +1,95 @@
+r"""AWS Application Load Balancer, with as many trailing fields as its year had, and Classic ELB.
+
+A line in, `Parsed` out; TCP lines of a Classic ELB are `not_http`. What clients write stands in
+quotes and is escaped (\xNN, \"). The logged size counts the answer's header too, so that only 0
+says anything of the body. The time is that of the answer. Every expression MUST stay linear in the
+line; fields that come behind those known here are ignored, as AWS asks.
+"""
+
+import re
+from collections.abc import Sequence
+
+from intake.formats._base import (
+    Parser,
+    absent,
+    clean,
+    decode,
+    split_request,
+    unescape,
+    unreadable,
+)
+from intake.formats._values import trace_id_of
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+from intake.times import parse_time
+
+_QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
+_PASSED = r'"(?:[^"\\]++|\\.)*+"'
+_SECONDS = r"-?\d{1,10}(?:\.\d{1,9})?"
+# client, target, status, target's status, bytes, request, agent, trace, actions, redirect
+_LINE = re.compile(
+    rf"(?:[a-z][a-z0-9]{{1,9}} )?(\d{{4}}-\d\d-\d\dT[^ ]{{8,20}}) [^\s\"]++ "
+    rf"(\[[0-9A-Fa-f:.]{{2,45}}+\]|[0-9A-Fa-f:.]{{2,45}}):\d{{1,5}} (\S++) "
+    rf"{_SECONDS} {_SECONDS} {_SECONDS} (\d{{3}}|-) (\d{{3}}|-) \d{{1,19}} (\d{{1,19}}) "
+    rf"{_QUOTED} {_QUOTED} [^\s\"]++ [^\s\"]++"
+    rf"(?: [^\s\"]++ {_QUOTED}(?: {_PASSED} {_PASSED} [^\s\"]++(?: [^\s\"]++"
+    rf"(?: {_QUOTED}(?: {_QUOTED}(?: .*+)?)?)?)?)?)?",
+    re.ASCII | re.DOTALL,
+)
+_WITH_MICROSECONDS = 27
+_REFUSING = ("waf", "authenticate", "jwt", "fixed-response")
+"""How actions begin that answer a request instead of a target."""
+
+
+def _answered_by(actions: str) -> str | None:
+    """The action that refused a request for which no target was asked; None if none did."""
+    last = actions.rpartition(",")[2]
+    return last if last.startswith(_REFUSING) else None
+
+
+class AwsAlb:
+    """The format of AWS load balancers' access logs."""
+
+    name = "aws-alb"
+
+    def sniff(self, lines: Sequence[bytes]) -> float:
+        """The share with the shape."""
+        return sum(_LINE.fullmatch(decode(clean(line))) is not None for line in lines) / len(lines)
+
+    def parser(self, settings: IntakeSettings) -> Parser:
+        """See `Format.parser`."""
+        del settings  # Nothing in these lines can be configured.
+        fullmatch = _LINE.fullmatch
+
+        def parse(line: bytes) -> Parsed:
+            if (match := fullmatch(decode(clean(line)))) is None:
+                raise unreadable(line, "not_this_format")
+            (
+                time, peer, target, status, target_status, size, request, agent, trace, actions,
+                redirect,
+            ) = match.groups()  # fmt: skip
+            if status == "-" and request == "- - - ":
+                raise Unreadable("not_http")
+            method, path, host = split_request(request)
+            parsed = Parsed(
+                # Cut to milliseconds, which are read by far the fastest.
+                parse_time(f"{time[:23]}Z" if len(time) == _WITH_MICROSECONDS else time),
+                peer[1:-1] if peer[0] == "[" else peer,
+                method,
+                path,
+                0 if status == "-" else int(status),
+                0 if size == "0" else -1,
+                host=host,
+                user_agent=absent(unescape(agent)),
+                trace_id=trace_id_of(trace) if trace else None,
+                location=absent(redirect) if redirect else None,
+            )
+            # A function is a target without an address, but it has a status.
+            if target == target_status == "-" and actions:
+                parsed.blocked_by = _answered_by(actions)
+            return parsed
+
+        return parse
+
+
+FORMAT = AwsAlb()
