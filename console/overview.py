@@ -29,16 +29,23 @@ class Overview:
         self._printed = -1
         """Lines that had been read when the picture was last printed."""
 
-    def begin(self, logs: Sequence[str]) -> None:
-        """What is about to happen."""
-        names = ", ".join(report.printable(Path(log).name) for log in logs)
+    def begin(self, logs: Sequence[str], listens: Sequence[str] = ()) -> None:
+        """What is about to happen. `listens`: what is listened to besides."""
+        names = ", ".join(
+            "standard input" if log == "-" else report.printable(Path(log).name) for log in logs
+        )
         if self._example:
             self._console.print(
                 "Playing the bundled example: twenty minutes of an API gateway's access log, in "
                 "about twenty seconds.\nMost of it is ordinary traffic. Findings appear as they "
                 "happen.\n"
             )
-        elif self._before:
+            return
+        for one in listens:
+            self._console.print(f"Listening: {report.printable(one)}.")
+        if not logs:
+            return
+        if self._before:
             self._console.print(
                 f"Reading {names}, after the {report.many(self._before, 'line')} that earlier "
                 "runs read."

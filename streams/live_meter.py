@@ -16,6 +16,8 @@ from records.incident import Receipt
 from streams.beside import Measured
 from streams.clock import Clock
 from streams.decider import Step
+from streams.listen.inbox import Inbox
+from streams.listen.meter import measured
 from streams.metrics import Meters, gauge
 from streams.pipeline import Pipeline
 from streams.respond import FOREVER_MS
@@ -26,12 +28,16 @@ _PLACE: Final = ""
 class LiveMeter(Collector):
     """Counts for one embedded service."""
 
-    def __init__(self, meters: Meters, pipeline: Pipeline, clock: Clock) -> None:
+    def __init__(
+        self, meters: Meters, pipeline: Pipeline, clock: Clock, inbox: Inbox | None = None
+    ) -> None:
+        """`inbox`: where listeners put what came, if any listen."""
         self.beside: Sequence[Measured] = ()
         """What goes on beside detection, once it does."""
         self._meters = meters
         self._pipeline = pipeline
         self._clock = clock
+        self._inbox = inbox
         self._committed_s = clock.monotonic_s()
         pipeline.engine.stopwatch = clock.monotonic_s
         meters.registry.register(self)
@@ -65,4 +71,5 @@ class LiveMeter(Collector):
         for rule, count in self._pipeline.engine.keys.items():
             keys.add_metric((rule,), count)
         beside = [one.metrics(self._clock.now_ms()) for one in self.beside]
-        return age, outbox, keys, *chain.from_iterable(beside)
+        received = measured(self._inbox) if self._inbox is not None else ()
+        return age, outbox, keys, *received, *chain.from_iterable(beside)

@@ -29,6 +29,10 @@ from streams.enforcement import gateway_of
 from streams.example import clear, paced
 from streams.exposition import Exposition, listening
 from streams.lines import Frame
+from streams.listen.configured import configured
+from streams.listen.inbox import Inbox
+from streams.listen.reception import Reception
+from streams.listen.seen import Seen
 from streams.live import Busy, Live, Outbox, lock
 from streams.live_meter import LiveMeter
 from streams.lookback import LookBack
@@ -46,6 +50,8 @@ _EXAMPLE = """\b
 Examples:
   breachline run /var/log/nginx/access.log
   breachline run access.log --once
+  ssh gateway tail -F /var/log/nginx/access.log | breachline run -
+  breachline run --config breachline.yaml     (with listen: in it)
   breachline run --example
 """
 _PLAY_S = 15.0
@@ -68,6 +74,9 @@ def command(
 ) -> int:
     """Follow LOGs, detect, respond. Reads what is there first, at full speed.
 
+    - is standard input, read to its end. With `listen:` in the configuration, what is sent by HTTP
+    or syslog or stands in the journal is read too, with or without a LOG.
+
     State is kept in the data directory: after a stop or a crash it goes on at the next line.
     """
     if example:
@@ -79,13 +88,11 @@ def command(
             settings = settings.model_copy(update={"data_dir": where})
             log = str(folder / "access.log.gz")
             return _serve(settings, None, (log,), once=True, example=True, as_json=as_json)
-    if not logs:
+    settings = settings_of(config, data_dir)
+    if not logs and (once or not settings.listen.is_any):
         raise click.UsageError("Name a LOG to follow, or --example to see the bundled one.")
-    if "-" in logs:
-        raise Refused("following -: stdin has no position to resume from; use `breachline scan -`")
     if found := problems(logs):
         raise Refused(found)
-    settings = settings_of(config, data_dir)
     file = config_file(config)
     return _serve(settings, file, logs, once=once, example=False, as_json=as_json)
 
@@ -138,13 +145,23 @@ def _serve(
             resumable=True,
         )
         pipeline.restore()
+        inbox = reception = listeners = None
+        if settings.listen.is_any and not (once or example):
+            inbox = Inbox(settings.listen.max_waiting)
+            reception = Reception(pipeline, Seen(store), digest)
+            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
+            with refusing():
+                listeners.start()
+            stack.callback(listeners.close)
+            # Before that: who waits is told that there is nothing to wait for.
+            stack.callback(inbox.close)
         overview = Overview(pipeline, store, settings, example=example)
         if not as_json:
-            overview.begin(logs)
+            overview.begin(logs, listeners.says if listeners is not None else ())
         with Watcher(store, as_json=as_json) as watcher:
             code = asyncio.run(
                 _live(
-                    settings, pipeline, store, history, watcher, exposition, logs,
+                    settings, pipeline, store, history, watcher, exposition, logs, inbox, reception,
                     once=once, example=example,
                     caught_up=(lambda: None) if as_json else overview.caught_up,
                     never_block=NeverBlockFile(config, os.environ),
@@ -163,6 +180,8 @@ async def _live(
     watcher: Watcher,
     exposition: Exposition | None,
     logs: tuple[str, ...],
+    inbox: Inbox | None,
+    reception: Reception | None,
     *,
     once: bool,
     example: bool,
@@ -174,7 +193,7 @@ async def _live(
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     meter = None
     if exposition is not None:
-        meter = LiveMeter(meters := Meters(), pipeline, clock)
+        meter = LiveMeter(meters := Meters(), pipeline, clock, inbox)
         exposition.start(meters.registry, list)
 
     def watch(frame: Frame, step: Step) -> None:
@@ -217,6 +236,8 @@ async def _live(
             ],
             never_block=never_block,
             event_time=example,
+            inbox=inbox,
+            reception=reception,
         )
         if meter is not None:
             meter.beside = told
