@@ -24,6 +24,7 @@ _SPECIAL = (
     ("documenturi", "uri"),
 )
 _PEERS = ("the_real_ip", "proxy_protocol_addr", "realip_remote_addr")
+_CLIENTS = frozenset({"forwarded", "forwarded_elements", "client", "hop"})
 _NUMBERS = frozenset({"status", "response_status", "body_bytes_sent", "bytes", "bytes_sent"})
 _HEADER, _COOKIE = "http_", "cookie_"
 _MONTHS = {
@@ -43,7 +44,7 @@ def compiled(layout: Layout, settings: IntakeSettings, *, no_size: int = -1) -> 
     columns, settings = _columns(layout, settings)
     special = [*_SPECIAL]
     special += [(path_of(it), "session") for it in columns.values() if _names_session(it)]
-    _find_peer(layout, columns, known_names(settings, special))
+    _find_peer(layout, columns, known_names(settings, special), needed=settings.join is None)
     expression, keys = pattern(layout, columns.__contains__)
     fullmatch = expression.fullmatch
     names = [columns[key] for key in keys]
@@ -138,8 +139,8 @@ def _names_session(column: str) -> bool:
     return name != column and session_cookie(f"{name}=x") is not None
 
 
-def _find_peer(layout: Layout, columns: dict[str, str], names: Names) -> None:
-    """See to it that one column is the peer or what it forwarded; drop those that mean nothing."""
+def _find_peer(layout: Layout, columns: dict[str, str], names: Names, *, needed: bool) -> None:
+    """See to it that a column names a client, if that is needed; drop those that mean nothing."""
     fields = {
         key: {field for field, _ in names.get(path_of(column), ())}
         for key, column in columns.items()
@@ -151,7 +152,7 @@ def _find_peer(layout: Layout, columns: dict[str, str], names: Names) -> None:
         if other is not None:
             columns[other] = "remote_addr"
             fields[other] = {"peer"}
-        elif "forwarded" not in said:
+        elif needed and not said & _CLIENTS:
             raise ValueError(
                 f"log format {layout.source!r} has no client address: log $remote_addr (nginx) or "
                 "%a (Apache) too"

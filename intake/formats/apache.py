@@ -46,6 +46,10 @@ def _match(line: bytes) -> re.Match[str] | None:
     return match if match and _is_peer(match[2]) else None
 
 
+def _is_common(match: re.Match[str]) -> bool:
+    return match[8] is None and (match[10] or "")[:1] != '"'
+
+
 def _is_peer(text: str) -> bool:
     return is_address(text) or _HOST_NAME.fullmatch(text) is not None
 
@@ -58,7 +62,7 @@ class Apache:
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.85 of the share understood if any shape is Apache's own, else 0.5: it may be nginx."""
         known = [match for line in lines if (match := _match(line))]
-        own = any(m[1] or m[8] is None or not is_address(m[2]) for m in known)
+        own = any(m[1] or _is_common(m) or not is_address(m[2]) for m in known)
         return (_SPECIAL if own else _PLAIN) * len(known) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
@@ -77,12 +81,14 @@ class Apache:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:
-            if (match := _match(line)) is None:
-                # Reactor Netty and others write common too, and escape nothing.
+            match = _match(line)
+            if match is None or (match[8] is None and not _is_common(match)):
+                # Reactor Netty, Jetty and others write such lines too, and escape nothing.
                 found = unescaped(decode(clean(line)), vouched=vouched)
-                if found is None or not _is_peer(found.peer):
+                if found is not None and _is_peer(found.peer):
+                    return found
+                if match is None:
                     raise unreadable(line, "not_this_format")
-                return found
             vhost, peer, user, time, request, status, size, referer, agent, rest = match.groups()
             method, target, host = split_request(request)
             if host is None and vhost:

@@ -31,6 +31,12 @@ def test_networks_are_canonical():
         ("rootless route", {"routes": [{"match": "api/{owner}"}]}, "must begin with /"),
         ("odd effect", {"routes": [{"match": "/a", "effect": "delete"}]}, "effect"),
         ("odd honour", {"identity_headers": [{"honoured": "maybe"}]}, "honoured"),
+        (
+            "forgeable log format",
+            {"log_format": {"nginx": "$remote_addr $msec $request $http_x"}},
+            r"quotes round each of them",
+        ),
+        ("log format without a time", {"log_format": {"apache": ["%h %r"]}}, "log %t too"),
         ("accounts are a list", {"service_accounts": "batch"}, "service_accounts"),
     ],
 )

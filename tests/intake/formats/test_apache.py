@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from intake.formats.apache import FORMAT
 from intake.line import Parsed, Unreadable
-from intake.settings import IntakeSettings, Trust
+from intake.settings import IntakeSettings, LogFormat, Trust
 
 AT = 1_795_341_603_000
 TIME = "[22/Nov/2026:10:00:03 +0000]"
@@ -48,6 +48,11 @@ CASES = [
           rest=' "z [01/Jan/2026:00:00:00 +0000] " " 200 5 x"'),
      parsed(peer="2001:db8::a:1", asserted="bob", basic_user=True,
             referer="z [01/Jan/2026:00:00:00 +0000] ", user_agent=" 200 5 x")),
+    ("quotes that nobody escaped", line('GET /a?x="y" HTTP/1.1', rest=" 12"),
+     parsed(target='/a?x="y"', size=5)),
+    ("quotes in an agent that nobody escaped", line(rest=' "-" "a "b" c" 12'),
+     parsed(user_agent='a "b" c')),
+    ("common and one quoted field", line(rest=' "203.0.113.9"'), parsed(forwarded="203.0.113.9")),
     ("raw bytes", line(rest=' "-" "a"').replace(b'"a"', b'"a\xff"'), parsed(user_agent="a\\xff")),
     ("NULs and CR", b"\0\0" + line() + b"\r", parsed()),
 ]  # fmt: skip
@@ -66,6 +71,9 @@ def test_lines(name, data, expected):
     ("data", "reason"),
     [
         (b"hello", "not_this_format"),
+        (b"2026-11-22 " + line(), "not_this_format"),
+        (b"10:00:03.123 " + line(), "not_this_format"),
+        (b"2026-11-22T10:00:03Z " + line(), "not_this_format"),
         (line().replace(b"Nov", b"Foo"), "bad_time"),
         (line(answer="2000 5"), "not_this_format"),
         (b"\0" * 50, "binary"),
@@ -83,6 +91,16 @@ def test_an_owner_who_vouches_for_remote_user():
     assert parse(line(), settings) == parsed(logs_principal=True)
 
 
+def test_configured_log_formats_come_first():
+    settings = IntakeSettings(
+        log_format=LogFormat(apache=[r"%h %l %u %t \"%r\" %>s %b \"%{X-User-ID}i\""])
+    )
+    assert parse(line(answer="304 -", rest=' "17"'), settings) == parsed(
+        status=304, size=0, claimed="17"
+    )
+    assert parse(line(rest=' "-" "-"'), settings) == parsed(), "the usual ones are still read"
+
+
 @pytest.mark.parametrize(
     ("name", "lines", "expected"),
     [
@@ -92,6 +110,7 @@ def test_an_owner_who_vouches_for_remote_user():
         ("plain combined may be nginx", [line(rest=' "-" "-"')], 0.5),
         ("one host name among addresses",
          [line(rest=' "-" "-"')] * 3 + [line(peer="c.example.net", rest=' "-" "-"')], 0.85),
+        ("quotes that nobody escaped", [line(rest=' "-" "a "b" c"')], 0.5),
         ("half of it junk", [line(), b"junk"], 0.425),
         ("junk", [b"junk"], 0),
     ],

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from intake.formats.nginx import FORMAT, is_address_list
 from intake.line import Parsed, Unreadable
-from intake.settings import IntakeSettings, Trust
+from intake.settings import IntakeSettings, LogFormat, Trust
 
 AT = 1_795_341_603_000
 TIME = "[22/Nov/2026:10:00:03 +0000]"
@@ -85,6 +85,10 @@ CASES = [
     ("a line forged in the user name",
      line(user="x [01/Jan/2026:00:00:00 +0000] y"),
      parsed(asserted="x [01/Jan/2026:00:00:00 +0000] y", basic_user=True)),
+    ("quotes that nobody escaped", line(rest='"-" "a "b" c"'), parsed(user_agent='a "b" c')),
+    ("an answer forged in such an agent",
+     line(answer="403 5", rest='"-" "x "GET /b HTTP/1.1" 200 7"'),
+     parsed(status=403, user_agent='x "GET /b HTTP/1.1" 200 7')),
     ("a line forged in the agent",
      line(rest=rf'"-" "x\x22 {TIME} \x22GET /b HTTP/1.1\x22 200 1"'),
      parsed(user_agent=f'x" {TIME} "GET /b HTTP/1.1" 200 1')),
@@ -136,6 +140,30 @@ def test_an_owner_who_vouches_for_remote_user():
 )  # fmt: skip
 def test_lists_of_addresses(text, expected):
     assert is_address_list(text) is expected
+
+
+CUSTOM = '$remote_addr - $remote_user [$time_local] "$request" $status "$http_x_user_id"'
+
+
+def test_configured_log_formats_come_first():
+    settings = IntakeSettings(log_format=LogFormat(nginx=[CUSTOM, f"{CUSTOM} $host"]))
+    begin = f'192.0.2.1 - - {TIME} "GET /a HTTP/1.1" 200'
+    assert parse(f'{begin} "17"'.encode(), settings) == parsed(size=-1, claimed="17")
+    assert parse(f'{begin} "17" h'.encode(), settings) == parsed(size=-1, claimed="17", host="h")
+    assert parse(line(), settings) == parsed(), "the usual ones are still read"
+    with pytest.raises(Unreadable):
+        parse(b"hello", settings)
+
+
+def test_a_configured_log_format_that_says_too_little():
+    settings = IntakeSettings(log_format=LogFormat(nginx=['[$time_local] "$request"']))
+    with pytest.raises(ValueError, match="no client address"):
+        FORMAT.parser(settings)
+
+
+def test_sniff_does_not_take_a_clock_for_an_address():
+    text = b"10:00:03.123 [a] INFO x - " + line()
+    assert FORMAT.sniff([text]) == 0
 
 
 def test_sniff_knows_combined_and_not_common():
