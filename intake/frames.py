@@ -6,12 +6,13 @@ notable lines leave as signals. Bad data is a value (a Reject), never an excepti
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import msgspec
 
-from intake.formats._base import Format, detect, discover
+from intake.detection import SURE, Formats, SourceLines, Written
+from intake.formats._base import is_blank
 from intake.identity import Credentials
 from intake.judge import Judge
 from intake.line import Parsed, Unreadable
@@ -53,14 +54,13 @@ class Watermark(msgspec.Struct):
             self.max_ms = before
 
 
-class SourceState(msgspec.Struct):
-    """What is known of one source: its mark, its format, whether it logs credentials."""
+class SourceState(Written):
+    """What is known of one source: its mark, how it is written, whether it logs credentials."""
 
     id: str
     name: str
     position: int = 0
     """Everything before this offset has been counted."""
-    format: str = ""
     credentials: Credentials = msgspec.field(default_factory=Credentials)
 
 
@@ -88,14 +88,9 @@ class Reader:
     """Reads frames of any source with one Judge; keeps a parser a source."""
 
     def __init__(self, settings: IntakeSettings, judge: Judge, forced_format: str = "auto") -> None:
-        self._settings = settings
         self._judge = judge
-        self._forced = forced_format
-        self._formats: Mapping[str, Format] = discover()
-        if forced_format != "auto" and forced_format not in self._formats:
-            known = ", ".join(sorted(self._formats))
-            raise ValueError(f"unknown format {forced_format!r}; known: auto, {known}")
-        self._parsers: dict[str, Callable[[bytes], Parsed]] = {}
+        self._formats = Formats(settings, forced_format)
+        self._sources: dict[str, SourceLines] = {}
         self._requests: dict[str, list[dict[str, bytes]]] = {}
         self.watermark = Watermark()
 
@@ -143,15 +138,8 @@ class Reader:
     def times(self, state: SourceState, offset: int, data: bytes) -> list[tuple[int, int]]:
         """(offset, time in ms) of each line that has a time; nothing is counted or judged."""
         lines = data.split(b"\n")
-        parse = self._parser(state, lines)
-        found = []
-        for line in lines:
-            try:  # noqa: SIM105  a context manager a line costs more than the line
-                found.append((offset, parse(line).time_ms))
-            except Unreadable:
-                pass
-            offset += len(line) + 1
-        return found
+        self.begin(state, lines)
+        return [(offset + at, parsed.time_ms) for at, parsed in self._ahead(state, lines)]
 
     def begin(self, state: SourceState, lines: Sequence[bytes]) -> None:
         """Learn a source's format, id spaces and whether it logs credentials from its first lines.
@@ -161,32 +149,38 @@ class Reader:
         """
         if state.format:
             return
-        sample = lines[:_SAMPLE_LINES]
-        found = self._formats[self._forced] if self._forced != "auto" else detect(sample)
+        sample = [line for line in lines[:_SAMPLE_LINES] if not is_blank(line)]
+        found = self._formats.best(sample) if sample else None
         if found is not None:
-            state.format = found.name
-            self._look_ahead(state, found.parser(self._settings), sample)
+            (state.wrapper, state.format), understood = found
+            clear = understood * 2 >= len(sample)
+            state.understood = min(understood, SURE) if clear else 0
+            self._look_ahead(state, sample)
 
-    def _parser(self, state: SourceState, lines: Sequence[bytes]) -> Callable[[bytes], Parsed]:
-        parse = self._parsers.get(state.id)
-        if parse is None:
-            self.begin(state, lines)
-            # Without a format it is not this frame's fault alone: look again at the next one.
-            parse = self._formats[state.format or "json"].parser(self._settings)
-            if state.format:
-                self._parsers[state.id] = parse
-        return parse
+    def _lines(self, state: SourceState, lines: Sequence[bytes]) -> SourceLines:
+        self.begin(state, lines)
+        found = self._sources.get(state.id)
+        if found is None or found.state is not state:
+            found = self._sources[state.id] = SourceLines(self._formats, state)
+        return found
 
-    def _look_ahead(
-        self, state: SourceState, parse: Callable[[bytes], Parsed], sample: Sequence[bytes]
-    ) -> None:
+    def _ahead(self, state: SourceState, lines: Sequence[bytes]) -> Iterator[tuple[int, Parsed]]:
+        """(where, what) of the lines that will be understood; the state stays as it is."""
+        copied = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=SourceState)
+        reading = SourceLines(self._formats, copied)
+        parse, at = reading.parse, 0
+        for line in lines:
+            try:
+                yield at, parse(line)
+            except Unreadable as why:
+                if line and not line.isspace() and reading.refused(line, why):
+                    parse = reading.parse
+            at += len(line) + 1
+
+    def _look_ahead(self, state: SourceState, sample: Sequence[bytes]) -> None:
         """Learn id spaces and whether credentials are logged before the first line is judged."""
         identity, routes = self._judge.identity, self._judge.routes
-        for line in sample:
-            try:
-                parsed = parse(line)
-            except Unreadable:
-                continue
+        for _, parsed in self._ahead(state, sample):
             identity.caller(parsed, state.credentials)
             self._judge.note_ids(routes.place(parsed.target))
 
@@ -197,7 +191,8 @@ class Reader:
         places: Iterable[int],
         batch: Batch,
     ) -> None:
-        parse = self._parser(state, lines)
+        reading = self._lines(state, lines)
+        parse = reading.parse
         judge, credentials, source = self._judge.judge, state.credentials, state.id
         watermark, position = self.watermark, state.position
         max_ms = watermark.max_ms
@@ -209,7 +204,7 @@ class Reader:
             # A log that was rotated away for good must not be remembered for good.
             gone = next(iter(self._requests))
             del self._requests[gone]
-            self._parsers.pop(gone, None)
+            self._sources.pop(gone, None)
         recent, older = requests
         total = duplicate = 0
         for line, start in zip(lines, places, strict=False):
@@ -240,6 +235,8 @@ class Reader:
                 event, signal, exposures = judge(parsed, source, start, credentials, late=late)
             except Unreadable as why:
                 batch.rejects.append(_reject(source, start, why.reason, line))
+                if reading.refused(line, why):
+                    parse = reading.parse
                 continue
             events.append(event)
             if late:
@@ -250,10 +247,12 @@ class Reader:
                 and event.verdict in _HARMLESS
             ):
                 own[event.ip, event.principal] = time_ms
-            if signal is not None:
-                batch.signals.append(signal)
+            if exposures or signal is not None:
+                if signal is not None:
+                    batch.signals.append(signal)
                 batch.exposures.extend(exposures)
                 batch.raw.append(_raw(source, start, line, parsed))
+        reading.keep()
         batch.lines += total
         batch.duplicate += duplicate
 

@@ -20,7 +20,7 @@ from intake.settings import IntakeSettings
 
 Parser = Callable[[bytes], Parsed]
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _HEX_RUN = re.compile(r'(?:\\x[0-9A-Fa-f]{2})++|\\[\\"abfnrtv]')
 _ESCAPES = {
     "\\\\": "\\", '\\"': '"', "\\a": "\a", "\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r",
@@ -30,6 +30,14 @@ _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}+")
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://([^/?#]*)(.*)", re.DOTALL)
 _PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
+
+
+class Timeless(Unreadable):
+    """A line that lacks nothing but its time; what carried it may know one."""
+
+    def __init__(self, parsed: Parsed) -> None:
+        super().__init__("no_time")
+        self.parsed = parsed
 
 
 class Format(Protocol):
@@ -42,7 +50,12 @@ class Format(Protocol):
         ...
 
     def parser(self, settings: IntakeSettings) -> Parser:
-        """A function from one line to its `Parsed`; MUST raise nothing but `Unreadable`."""
+        """A function from one line to its `Parsed`; MUST raise nothing but `Unreadable`.
+
+        It is made once a source. What it must still know after a restart in the middle of a file
+        (the fields that a directive named) it has as an attribute `memory`, a short text that can
+        be set; a line without a time it may hand over as `Timeless`.
+        """
         ...
 
 
@@ -89,7 +102,7 @@ def is_blank(line: bytes) -> bool:
 
 def clean(line: bytes) -> bytes:
     """Without what copytruncate (NULs), editors (BOM) and Windows (CR) put round a line."""
-    return line.strip(b"\0 \t\r\n").removeprefix(_BOM).strip(b"\0 \t\r\n")
+    return line.strip(b"\0 \t\r\n").removeprefix(BOM).strip(b"\0 \t\r\n")
 
 
 def decode(line: bytes) -> str:

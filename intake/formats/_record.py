@@ -11,7 +11,14 @@ from typing import Any
 import orjson
 
 from intake.formats import _lenient
-from intake.formats._base import Parser, share, split_request, split_url, unreadable
+from intake.formats._base import (
+    Parser,
+    Timeless,
+    share,
+    split_request,
+    split_url,
+    unreadable,
+)
 from intake.formats._names import (
     WRAPPED,
     WRAPPERS,
@@ -20,7 +27,7 @@ from intake.formats._names import (
     known_names,
     path_of,
 )
-from intake.formats._putters import PUTTERS, Put, internal
+from intake.formats._putters import Put, put_of
 from intake.formats._values import (
     LONGEST_NOTHING,
     NOTHING,
@@ -28,6 +35,7 @@ from intake.formats._values import (
     Imprecise,
     first_status,
     first_time,
+    joined,
     last_status,
     scalar,
     size_of,
@@ -130,7 +138,11 @@ class RecordReader:
         read = self.read
 
         def read_all(record: Record) -> Parsed:
-            parsed = read(record)
+            try:
+                parsed = read(record)
+            except Timeless as found:
+                finish(found.parsed, record)
+                raise
             finish(parsed, record)
             return parsed
 
@@ -170,13 +182,13 @@ class RecordReader:
             logged = method
             method, target, host = _request(target, request, uri, query, plan.requested)
             method = logged or method
-        if plan.time is None:
-            raise Unreadable("no_time")
-        index, name = plan.time
-        try:
-            time_ms = parse_time(objects[index][name])
-        except Unreadable:
-            time_ms = first_time([objects[index][name] for index, name in plan.times])
+        time_ms = 0
+        if plan.time is not None:
+            index, name = plan.time
+            try:
+                time_ms = parse_time(objects[index][name])
+            except Unreadable:
+                time_ms = first_time([objects[index][name] for index, name in plan.times])
         parsed = Parsed(
             time_ms,
             "" if peer is None else str(peer),
@@ -194,7 +206,9 @@ class RecordReader:
             parsed.host = host
         named = parsed.forwarded or parsed.forwarded_elements or parsed.client
         if peer is None and not named and self._needs_address:
-            raise Unreadable("no_address")
+            raise Unreadable("no_address" if plan.time is not None else "no_time")
+        if plan.time is None:
+            raise Timeless(parsed)
         return parsed
 
     @staticmethod
@@ -212,8 +226,11 @@ class RecordReader:
             if value.__class__ is str:
                 if len(value) > LONGEST_NOTHING or value not in NOTHING:
                     setattr(parsed, field, value)
-            elif value is not None and (value := text(value)) is not None:
-                setattr(parsed, field, value)
+            elif value is not None:
+                # A header that came twice says two things.
+                value = joined(value, ",") if field == "claimed" else text(value)
+                if value is not None:
+                    setattr(parsed, field, value)
         if plan.credential:
             parsed.logs_principal = True
         for put, index, name in plan.extra:
@@ -318,8 +335,7 @@ class RecordReader:
             plan.vouched = True
         else:
             plan.credential = plan.credential or field == "authorization"
-            put = PUTTERS.get(field) or internal(field.partition(":")[2])
-            plan.extra.append((put, index, name))
+            plan.extra.append((put_of(field), index, name))
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

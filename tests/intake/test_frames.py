@@ -4,6 +4,7 @@ import json
 import msgspec
 import pytest
 
+from intake.detection import SURE
 from intake.frames import LATENESS_MS, Reader, SourceState, Watermark, raw_line
 from intake.judge import Judge
 from intake.ownership import Tables
@@ -225,7 +226,7 @@ def test_formats():
     log = Log()
     assert counts(log.read("what?")) == (1, 0, 1, 0, 0)
     assert log.state.format == ""
-    log.read(nginx())
+    log.read(*[nginx()] * SURE)
     assert log.state.format == "nginx"
     assert counts(log.read(record())) == (1, 0, 1, 0, 0)
     assert counts(Log("json").read(record(), nginx())) == (2, 1, 1, 0, 0)
@@ -281,4 +282,44 @@ def test_sources_that_are_gone_are_forgotten(monkeypatch):
     for name in ("a", "b", "c"):
         log.reader.read(SourceState(name, name), 0, REPEATED.encode() + b"\n")
     assert list(log.reader._requests) == ["b", "c"]
-    assert "a" not in log.reader._parsers
+    assert list(log.reader._sources) == ["b", "c"]
+
+
+FAR = [b"2026-11-22 10:00:00 INFO worker ready"] * 50
+
+
+def test_a_state_of_before_formats_were_learned_by_line_goes_on():
+    old = {"id": "src", "name": "access.log", "position": 0, "format": "nginx", "credentials": {}}
+    log = Log()
+    log.state = msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=SourceState)
+    assert counts(log.read(*FAR, nginx(), record())) == (52, 2, 50, 0, 0)
+
+
+def test_times_do_not_learn_what_is_still_to_be_read():
+    log = Log()
+    lines = [*FAR, *[nginx(second=n) for n in range(30)], *[record() for _ in range(30)]]
+    data = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines)
+    times = log.reader.times(log.state, 0, data)
+    before = msgspec.msgpack.encode(log.state)
+    assert log.reader.times(log.state, 0, data) == times
+    assert msgspec.msgpack.encode(log.state) == before
+    batch = log.read(*lines)
+    assert [(event.offset, event.time_ms) for event in batch.events] == times
+
+
+def test_wrapped_lines_are_kept_as_they_were_logged():
+    log = Log(trust={"principal": "gateway"})
+    carried = "2026-11-22T10:00:00.5Z stdout F " + nginx("/users/18?token=abcdefgh12345", user="17")
+    batch = log.read(carried)
+    assert [event.targets for event in batch.events] == [("18",)]
+    (raw,) = batch.raw
+    assert raw.sha256 == hashlib.sha256(carried.encode()).hexdigest()
+    assert raw.data.startswith(b"2026-11-22T10:00:00.5Z stdout F 192.0.2.7 - 17 [")
+    assert b"abcdefgh12345" not in raw.data
+    assert (log.state.wrapper, log.state.format) == ("cri", "nginx")
+
+
+def test_a_named_format_is_unwrapped_too():
+    log = Log("nginx")
+    lines = ["<134>Nov 22 10:00:00 web nginx: " + nginx(), record(), nginx()]
+    assert counts(log.read(*lines)) == (3, 2, 1, 0, 0)

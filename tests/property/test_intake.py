@@ -12,10 +12,10 @@ from intake.identity import Credentials
 from intake.judge import Judge
 from intake.line import Parsed, Unreadable
 from intake.ownership import Grant, Tables
-from intake.patterns import canonical_path
 from intake.promotion import CELL_MS, Promotion
 from intake.routes import Routes
 from intake.spaces import canonical_id, id_space, spelled
+from intake.spelling import canonical_path
 from tests.intake._lines import AT, digest, settings
 
 CONFIGURED = {

@@ -65,6 +65,6 @@ def test_what_is_no_line(line, reason):
 def test_sniff_prefers_what_it_understands():
     good = LINES[0][1]
     assert FORMAT.sniff([good]) == pytest.approx(0.7)
-    assert FORMAT.sniff([b'{"wann":1}']) == pytest.approx(0.1)
+    assert FORMAT.sniff([b'{"wann":1}']) == pytest.approx(0.0001)
     assert FORMAT.sniff([good, b"junk"]) == pytest.approx(0.35)
     assert FORMAT.sniff([b"junk", b"[]", b"17"]) == 0

@@ -1,0 +1,338 @@
+"""Which wrapper and format a source's lines are written in, learned line by line and kept.
+
+Lines of one source in; what stands in them, or `Unreadable`, out. Until a source is sure, each
+line is tried in all formats. Then lines of other shapes are rejects, so that nobody slips one in;
+but where `SURE` requests were logged in another format (a deployment, a container of several
+programs), that is the source's own as well. What is learned MUST depend on the lines alone, never
+on how they were cut into frames.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from intake.formats._base import Parser, Timeless, clean, discover, is_blank, unreadable
+from intake.formats._wrapped import Carried, Unwrapper, is_weak, is_wrapper, layers
+from intake.line import Parsed, Unreadable
+from intake.settings import Fields, IntakeSettings
+from intake.times import parse_time
+
+SURE = 20
+"""Lines after which a format counts as the source's own."""
+KNOWN = 8
+"""Formats of one source that are remembered."""
+_DENSE, _DENSE_AT_FIRST, _SPARSE = 64, 10_000, 16
+"""So many lines are tried in vain in all formats, then one in so many."""
+_UNDERSTOOD = frozenset({"directive", "not_http", "partial"})
+"""A format that gives such a reason knows the line: it is its own."""
+_OF_JSON = frozenset({"not_json", "not_an_object"})
+_MOST_STRANGE = 64
+_UNWRAPPED = 0.5
+_PIECES = "pieces"
+_JSON_BEGINS = (b"{", b"[")
+
+Key = tuple[str, str]
+"""Wrapper ("" for bare lines) and format."""
+
+
+class Written(msgspec.Struct, kw_only=True):
+    """How a source is written, as far as it is known. Kept with the source."""
+
+    format: str = ""
+    """Format of the line that was understood last; "" while none was."""
+    wrapper: str = ""
+    """What its lines are carried in: names of wrappers, "" for bare lines."""
+    also: list[Key] = msgspec.field(default_factory=list)
+    """Others that are its own too, the latest first."""
+    understood: int = 0
+    """Lines understood, counted up to `SURE`."""
+    strange: dict[str, int] = msgspec.field(default_factory=dict)
+    """Lines that only this wrapper and format understood, neither of them the source's own."""
+    vain: int = 0
+    """Lines since the last one that any format understood."""
+    memory: dict[str, str] = msgspec.field(default_factory=dict)
+    """What parsers and unwrappers must know after a restart, by name."""
+
+    def own(self) -> list[Key]:
+        """The wrappers and formats that are its own, the latest first."""
+        return [(self.wrapper, self.format), *self.also] if self.format else []
+
+
+class Formats:
+    """The formats that may be found under one configuration; shared by all sources."""
+
+    def __init__(self, settings: IntakeSettings, forced: str = "auto") -> None:
+        """Raises ValueError where `forced` is no format."""
+        every = discover()
+        if forced != "auto" and forced not in every:
+            raise ValueError(f"unknown format {forced!r}; known: auto, {', '.join(sorted(every))}")
+        self.forced = "" if forced == "auto" else forced
+        self._settings = settings
+        self._every = {forced: every[forced]} if self.forced else every
+        self._configured = _configured(settings)
+        self._only_json: frozenset[str] | None = None
+
+    def parser(self, name: str) -> Parser:
+        """A new parser of one source's lines."""
+        return self._every[name].parser(self._settings)
+
+    def known(self, key: Key) -> bool:
+        """Whether such lines can be read: what was kept may be of another version."""
+        wrapper, name = key
+        return name in self._every and is_wrapper(wrapper)
+
+    def names(self, line: bytes) -> Sequence[str]:
+        """The formats that may understand a line that begins like this."""
+        if self._only_json is None:
+            self._only_json = frozenset(filter(self._is_json, self._every))
+        if clean(line[:64])[:1] in _JSON_BEGINS:
+            return list(self._every)
+        return [name for name in self._every if name not in self._only_json]
+
+    def _is_json(self, name: str) -> bool:
+        try:
+            self.parser(name)(b"x")
+        except Unreadable as why:
+            return why.reason in _OF_JSON
+        return False
+
+    def score(self, name: str, lines: Sequence[bytes]) -> float:
+        """How surely these lines are of this format, as `Format.sniff` has it.
+
+        A shape that the configuration describes is known by its being understood.
+        """
+        found = self._every[name].sniff(lines)
+        if special := self._configured.get(name):
+            found = max(found, special * self.count("", name, lines) / len(lines))
+        return found
+
+    def count(self, wrapper: str, name: str, lines: Sequence[bytes]) -> int:
+        """How many of these lines are understood."""
+        parse = SourceLines(self, Written(format=name, wrapper=wrapper)).parser_of((wrapper, name))
+        understood = 0
+        for line in lines:
+            with suppress(Unreadable):
+                parse(line)
+                understood += 1
+        return understood
+
+    def best(self, lines: Sequence[bytes]) -> tuple[Key, int] | None:
+        """The wrapper and format that most of these lines (none blank) are written in.
+
+        And how many lines they understand; None where nothing understands any.
+        """
+        carried: dict[str, list[bytes]] = {"": list(lines)}
+        for line in lines:
+            for wrapper, inner in layers(line):
+                if not is_blank(inner.line):
+                    carried.setdefault(wrapper, []).append(inner.line)
+        found = [
+            (score * len(inner) * (_UNWRAPPED if is_weak(wrapper) else 1), wrapper, name)
+            for wrapper, inner in carried.items()
+            for name in self._every
+            if (score := self.score(name, inner)) > 0
+        ]
+        # The best is nearly always understood; a few have a shape and no event in it.
+        for _, wrapper, name in sorted(found, reverse=True):
+            if understood := self.count(wrapper, name, lines):
+                return (wrapper, name), understood
+        return None
+
+
+class SourceLines:
+    """Reads the lines of one source in the formats that are its own, and learns which these are."""
+
+    def __init__(self, formats: Formats, state: Written) -> None:
+        self._formats = formats
+        self.state = state
+        for key in state.own():
+            if not formats.known(key):
+                # Kept by another version, or before a format was named.
+                _disown(state, key)
+        self._pieces = set(state.memory.get(_PIECES, "").split())
+        self._parsers: dict[str, Any] = {}
+        self._unwrappers: dict[str, Unwrapper] = {}
+        self._whole: dict[Key, Parser] = {}
+
+    @property
+    def parse(self) -> Parser:
+        """A function from one line to its `Parsed`, for as long as no line is `refused`."""
+        state = self.state
+        if state.understood >= SURE and not state.also:
+            return self.parser_of((state.wrapper, state.format))
+        return self._try
+
+    def refused(self, line: bytes, why: Unreadable) -> bool:
+        """Told of a line that `parse` did not understand; whether `parse` is another one now."""
+        state = self.state
+        if state.understood < SURE or why.reason in _UNDERSTOOD:
+            return False
+        found = None
+        if self._is_tried(_DENSE):
+            with suppress(Unreadable):
+                found = self._understanding(line)
+        if found is None:
+            return False
+        (wrapper, name), parsed = found
+        if not (parsed.method and parsed.status):
+            # Half of a record is no reason to believe that requests are logged so.
+            return False
+        state.vain = 0
+        label = f"{wrapper}:{name}"
+        state.strange[label] = count = state.strange.get(label, 0) + 1
+        if count < SURE:
+            if len(state.strange) > _MOST_STRANGE:
+                state.strange = {label: count}
+            return False
+        del state.strange[label]
+        self._own((wrapper, name))
+        return True
+
+    def keep(self) -> None:
+        """Put what parsers and unwrappers must know after a restart into the source's state."""
+        texts = {name: getattr(parse, "memory", "") for name, parse in self._parsers.items()}
+        memory = self.state.memory | texts | {_PIECES: " ".join(sorted(self._pieces))}
+        self.state.memory = {name: text for name, text in memory.items() if text}
+
+    def _try(self, line: bytes) -> Parsed:
+        """A line in one's own formats, then, while the source is not sure, in all others."""
+        state, why = self.state, None
+        for number, key in enumerate(state.own()):
+            try:
+                parsed = self.parser_of(key)(line)
+            except Unreadable as found:
+                if found.reason in _UNDERSTOOD:
+                    raise
+                why = why or found
+                continue
+            if number:
+                self._own(key)
+            if state.understood < SURE:
+                state.understood += 1
+                state.vain = 0
+            return parsed
+        if state.understood < SURE and self._is_tried(_DENSE_AT_FIRST):
+            other = self._understanding(line)
+            if other is not None:
+                key, parsed = other
+                self._own(key)
+                state.understood += 1
+                state.vain = 0
+                return parsed
+        raise why or self._reason(line)
+
+    def _is_tried(self, dense: int) -> bool:
+        """Whether this line is tried in all formats: garbage for hours must not cost hours."""
+        state = self.state
+        state.vain += 1
+        return state.vain <= dense or not state.vain % _SPARSE
+
+    def _own(self, key: Key) -> None:
+        """Make this the first of the source's own."""
+        state = self.state
+        others = [known for known in state.own() if known != key]
+        state.wrapper, state.format = key
+        state.also = others[: KNOWN - 1]
+
+    def _understanding(self, line: bytes) -> tuple[Key, Parsed] | None:
+        """How a line is best understood, and what it says; None if it is not.
+
+        Raises:
+            Unreadable: a format knows it for no request, or it is a piece of a line.
+        """
+        carried = [*layers(line)]
+        if carried:
+            # The rest of a line that was split is nobody's, whatever it looks like.
+            self._unwrapper(carried[-1][0])(line)
+        carried.reverse()
+        strong = [layer for layer in carried if not is_weak(layer[0])]
+        weak = [layer for layer in carried if is_weak(layer[0])]
+        for wrapper, inner in (*strong, ("", Carried(line)), *weak):
+            if found := self._read(wrapper, inner):
+                return found
+        return None
+
+    def _read(self, wrapper: str, inner: Carried) -> tuple[Key, Parsed] | None:
+        found: list[tuple[str, Parsed]] = []
+        known: Unreadable | None = None
+        for name in self._formats.names(inner.line):
+            try:
+                found.append((name, _timed(self._parser(name), inner.line, inner.time)))
+            except Unreadable as why:
+                known = why if why.reason in _UNDERSTOOD else known
+        if known is not None and not found:
+            raise known
+        if len(found) > 1:
+            # Several can read it: whose shape is it most?
+            found.sort(key=lambda it: (self._formats.score(it[0], [inner.line]), it[0]))
+        return ((wrapper, found[-1][0]), found[-1][1]) if found else None
+
+    def _reason(self, line: bytes) -> Unreadable:
+        """Why a line of a source of which nothing is known was not understood."""
+        if self._formats.forced or clean(line[:64])[:1] in _JSON_BEGINS:
+            try:
+                self.parser_of(("", self._formats.forced or "json"))(line)
+            except Unreadable as why:
+                return why
+        return unreadable(line, "not_this_format")
+
+    def parser_of(self, key: Key) -> Parser:
+        """The function that reads lines of this wrapper and format, with this source's memory."""
+        if (parse := self._whole.get(key)) is None:
+            wrapper, name = key
+            parse = self._parser(name)
+            if wrapper:
+                parse = _unwrapping(self._unwrapper(wrapper), parse)
+            self._whole[key] = parse
+        return parse
+
+    def _parser(self, name: str) -> Parser:
+        if (parse := self._parsers.get(name)) is None:
+            parse = self._parsers[name] = self._formats.parser(name)
+            if hasattr(parse, "memory"):
+                parse.memory = self.state.memory.get(name, "")
+        return parse
+
+    def _unwrapper(self, wrapper: str) -> Unwrapper:
+        if (unwrap := self._unwrappers.get(wrapper)) is None:
+            unwrap = self._unwrappers[wrapper] = Unwrapper(wrapper, self._pieces)
+        return unwrap
+
+
+def _disown(state: Written, key: Key) -> None:
+    keys = [known for known in state.own() if known != key]
+    (state.wrapper, state.format), *state.also = keys or [("", "")]
+    if not keys:
+        state.understood = 0
+
+
+def _unwrapping(unwrap: Unwrapper, parse: Parser) -> Callable[[bytes], Parsed]:
+    def unwrapped(line: bytes) -> Parsed:
+        return _timed(parse, unwrap(line), unwrap.time)
+
+    return unwrapped
+
+
+def _timed(parse: Parser, line: bytes, time: str | int | None) -> Parsed:
+    """A line that may have no time but its carrier's."""
+    try:
+        return parse(line)
+    except Timeless as found:
+        if time is None:
+            raise
+        found.parsed.time_ms = parse_time(time)
+        return found.parsed
+
+
+def _configured(settings: IntakeSettings) -> dict[str, float]:
+    """How special the formats are that people described themselves."""
+    found: dict[str, float] = {}
+    if settings.log_format.nginx:
+        found["nginx"] = 1.0
+    if settings.log_format.apache:
+        found["apache"] = 1.0
+    if settings.fields != Fields():
+        found["json"] = 0.7
+    return found
