@@ -10,6 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from incidents.owners import Item, awaits
 from records.event import Exposure
 from records.incident import Affected, UnknownObject
 from records.kinds import Certainty
@@ -67,6 +68,8 @@ class Ledger:
         self.objects: dict[tuple[str, str], _Object] = {}
         self._seen: set[bytes] = set()
         self._by_rank = [0] * len(NAMES)
+        self.pending: set[Item] = set()
+        """Objects whose owners are still to be asked for."""
         self.categories: dict[str, int] = {}
         self.records = 0
         self.first_ms: int | None = None
@@ -76,11 +79,8 @@ class Ledger:
 
     def add(self, exposure: Exposure) -> bool:
         """Count one exposure; False if its (event, target) was counted before."""
-        what = exposure.target or exposure.object
-        key = blake2b(f"{exposure.event}\0{what}".encode("utf-8", "surrogatepass"), digest_size=8)
-        if (seen := key.digest()) in self._seen:
+        if not self._is_new(exposure):
             return False
-        self._seen.add(seen)
         time_ms = exposure.time_ms
         self.first_ms = time_ms if self.first_ms is None else min(self.first_ms, time_ms)
         self.last_ms = time_ms if self.last_ms is None else max(self.last_ms, time_ms)
@@ -88,8 +88,23 @@ class Ledger:
         self.accesses += rank > 0
         if exposure.target:
             self._add_target(exposure, rank)
-        elif exposure.object and rank >= REACHED:
+        else:
             self._add_object(exposure)
+        return True
+
+    def note(self, exposure: Exposure) -> bool:
+        """Count the object of an access that may have been the caller's own, and nothing else."""
+        if not self._is_new(exposure):
+            return False
+        self._add_object(exposure)
+        return True
+
+    def _is_new(self, exposure: Exposure) -> bool:
+        what = exposure.target or exposure.object
+        key = blake2b(f"{exposure.event}\0{what}".encode("utf-8", "surrogatepass"), digest_size=8)
+        if (seen := key.digest()) in self._seen:
+            return False
+        self._seen.add(seen)
         return True
 
     def _add_target(self, exposure: Exposure, rank: int) -> None:
@@ -119,6 +134,12 @@ class Ledger:
 
     def _add_object(self, exposure: Exposure) -> None:
         key = (exposure.route, exposure.object)
+        if not exposure.object:
+            return
+        if awaits(exposure):
+            self.pending.add(key)
+        if RANK[exposure.certainty] < REACHED:
+            return
         found = self.objects.setdefault(key, _Object(False, exposure.time_ms, []))
         found.write |= exposure.effect == "write"
         found.first_ms = min(found.first_ms, exposure.time_ms)
@@ -168,6 +189,7 @@ class Ledger:
             ours.first_ms = min(ours.first_ms, theirs.first_ms)
             ours.last_ms = max(ours.last_ms, theirs.last_ms)
             ours.events = sorted({*ours.events, *theirs.events})[:SAMPLE]
+        self.pending |= other.pending
         for key, item in other.objects.items():
             mine = self.objects.setdefault(key, _Object(False, item.first_ms, []))
             mine.write |= item.write
@@ -210,6 +232,8 @@ class Ledger:
             upper=possible + presumed + proven,
             attempted=attempted,
             unknown_objects=len(self.objects),
+            pending=len(self.pending),
+            unsettled=len(self.pending & self.objects.keys()),
             records=records,
             categories=tuple(sorted(c for c, count in categories.items() if c and count)),
         )
@@ -263,3 +287,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     records: int
     """Distinct proven or presumed (event, target) accesses: one request to two people is two."""
     categories: tuple[str, ...]
+    pending: int = 0
+    """Objects whose owners are still to be asked for, reached or not."""
+    unsettled: int = 0
+    """Those of them that are among the unknown objects."""

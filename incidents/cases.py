@@ -48,6 +48,8 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
     sources: set[str] = msgspec.field(default_factory=set)
     """Ids of the logs that its deciding requests and exposures stand in."""
     insider: bool = False
+    noted_ms: int = 0
+    """Latest access to an object of unknown owner that counts beside it."""
 
     def take(self, finding: Finding) -> bool:
         """Add a finding; False if it is known."""

@@ -15,11 +15,12 @@ from incidents.coverage import Surroundings
 from incidents.gather import FOREVER_MS
 from incidents.mistakes import Withdrawal, hurts, withdraw
 from incidents.outages import Outages
+from incidents.owners import Answer, Item, Owners
 from incidents.policy import Policy, attack_start_ms
 from incidents.population import Population
+from incidents.publish import Publisher
 from incidents.register import Register
 from incidents.settings import NeverBlock, PolicySettings
-from incidents.summary import describe, describe_fault
 from records.event import Actor, Exposure
 from records.finding import Finding
 from records.incident import Action, Guard, Incident, Receipt
@@ -27,6 +28,7 @@ from records.kinds import IncidentStatus
 from records.stores import ExposureStore
 
 _GROUP, _FAULT, _BLOCK, _NEAR, _FRONTIER = "incident/", "fault/", "block/", "near/", "frontier"
+_WAITS = "waits/"
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -58,11 +60,14 @@ class Desk:
         event_time: bool = False,
     ) -> None:
         self._policy = Policy(settings, population, protected)
-        self._register = Register(exposures, int(settings.lookback * 1000))
+        self.owners = Owners(exposures)
+        """Answers of ownership services; a state of its own beside this one."""
+        self._register = Register(self.owners, int(settings.lookback * 1000))
         self._population = population
         self._outages = Outages(self._register, population.active)
         self.surroundings = Surroundings()
         """What the logs lack; told of each batch before its findings are folded."""
+        self._publish = Publisher(self._register, self._outages, self.surroundings)
         self._event_time = event_time
         self._by_action: dict[str, str] = {}
         self._kept_ms = 0
@@ -83,8 +88,36 @@ class Desk:
         """
         if not (findings or exposures or self.surroundings.changed):
             return Folded()
-        register = self._register
+        exposures = list(self.owners.resolved(exposures))
         touched = self._take_in(findings, exposures, now_ms, history_from_ms)
+        return self._conclude(touched, findings, now_ms, history_from_ms, watermark_ms)
+
+    def answer(
+        self, answers: Iterable[Answer], now_ms: int, history_from_ms: int, watermark_ms: int
+    ) -> Folded:
+        """Take in whose objects they were, and fold anew what waited for it; times as in `fold`."""
+        fresh = self.owners.take(answers)
+        touched: dict[str, Case] = {}
+        for group in self._publish.waiting() if fresh else ():
+            touched |= self._register.answered(group, fresh, history_from_ms)
+        if not touched:
+            return Folded()
+        return self._conclude(touched, (), now_ms, history_from_ms, watermark_ms)
+
+    def pending(self) -> list[Item]:
+        """Objects of incidents whose owners are still to be asked for, in order."""
+        return sorted({item for item in self._publish.pending() if not self.owners.knows(item)})
+
+    def _conclude(
+        self,
+        touched: dict[str, Case],
+        findings: Sequence[Finding],
+        now_ms: int,
+        history_from_ms: int,
+        watermark_ms: int,
+    ) -> Folded:
+        """Give out what changed of these cases' groups, and decide on it."""
+        register = self._register
         groups = {id(g): g for g in (register.group_of[case_id] for case_id in touched)}
         groups |= {id(g): g for g in self.surroundings.take_touched(register.groups.values())}
         changed = self._close_absorbed()
@@ -94,12 +127,12 @@ class Desk:
         groups |= {id(group): group for group in freed}
         in_order = sorted(groups.values(), key=lambda group: group.id)
         for group in in_order:
-            changed += self._publish(group)
+            changed += self._publish.group(group)
         actions = self._decide(in_order, now_ms, history_from_ms)
         for fault in self._outages.take_changed():
             if self._event_time:
                 fault.awareness_ms = fault.opened_ms
-            changed += self._publish_fault(fault)
+            changed += self._publish.fault(fault)
             actions += self._capture_fault(fault, now_ms)
         self._tidy(watermark_ms)
         return Folded(changed, actions, withdrawn, self._outages.documents(in_order))
@@ -157,49 +190,6 @@ class Desk:
                 self._by_action[action] = into.oldest.id
         self._register.joined.clear()
         return ended
-
-    def _publish(self, group: Group) -> list[Incident]:
-        """New versions of a group's document, if it visibly changed."""
-        out: list[Incident] = []
-        last = group.document
-        if last is not None and last.id != group.id:
-            if last.status != "closed":
-                out.append(closed(last))
-                group.versions[last.id] = out[-1].version
-            last = group.document = None
-        if group.fault:
-            if last is not None and last.status != "closed":
-                out.append(closed(last))
-        else:
-            new = describe(group, self._register.ledgers(group), self.surroundings.near)
-            if last is None or msgspec.structs.replace(new, version=last.version) != last:
-                out.append(msgspec.structs.replace(new, version=group.version + 1))
-        if out and out[-1].id == group.id:
-            group.document = out[-1]
-            group.versions[group.id] = out[-1].version
-        if out:
-            self._register.dirty.add(group.id)
-        return out
-
-    def _publish_fault(self, fault: Fault) -> list[Incident]:
-        last = fault.document
-        groups = self._outages.members(fault)
-        if groups:
-            ledgers = {
-                case: ledger
-                for group in groups
-                for case, ledger in self._register.ledgers(group).items()
-            }
-            new = describe_fault(fault, groups, ledgers, self.surroundings.near)
-        elif last is not None and last.status != "closed":
-            new = closed(last)
-        else:
-            return []
-        if last is not None and msgspec.structs.replace(new, version=last.version) == last:
-            return []
-        fault.version += 1
-        fault.document = msgspec.structs.replace(new, version=fault.version)
-        return [fault.document]
 
     def _decide(self, groups: Sequence[Group], now_ms: int, history_from_ms: int) -> list[Action]:
         """Ask the policy about each finding that it has not seen, in the order they were made."""
@@ -278,7 +268,7 @@ class Desk:
         if group.status not in {"open", "investigating"}:
             return None
         group.status = "contained"
-        return next(iter(self._publish(group)), None)
+        return next(iter(self._publish.group(group)), None)
 
     def set_status(self, incident: str, status: IncidentStatus) -> Incident:
         """A person moves an incident forward; resolved and closed take in nothing more.
@@ -295,7 +285,7 @@ class Desk:
             return self.set_status(group.fault, status)
         check_status(group.id, group.status, status)
         group.status = status
-        published = self._publish(group)
+        published = self._publish.group(group)
         if status in DONE:
             self._register.retire(group)
         return published[-1]
@@ -303,7 +293,7 @@ class Desk:
     def _set_fault(self, fault: Fault, status: IncidentStatus) -> Incident:
         fault.status = status
         self._outages.touch(fault)
-        published = self._publish_fault(fault)
+        published = self._publish.fault(fault)
         if status in DONE:
             self._outages.retire(fault)
         return published[-1]
@@ -319,7 +309,7 @@ class Desk:
         if group.fault:
             raise ValueError(f"splitting {actor} off {incident}: it is part of {group.fault}")
         new = self._register.split(group, actor)
-        return [*self._publish(group), *self._publish(new)]
+        return [*self._publish.group(group), *self._publish.group(new)]
 
     def recheck(self, action: Action, now_ms: int, *, by_person: bool = False) -> Guard:
         """Asked right before an action is performed: the list and the neighbours may differ."""
@@ -371,6 +361,7 @@ class Desk:
         dirty += [(_FAULT + key, value) for key, value in self._outages.take_dirty()]
         dirty += [(_BLOCK + key, value) for key, value in self._policy.take_dirty()]
         dirty += [(_NEAR + key, value) for key, value in self.surroundings.take_dirty()]
+        dirty += [(_WAITS + key, value) for key, value in self._publish.take_dirty()]
         return dirty
 
     def load(self, items: Iterable[tuple[str, bytes]]) -> None:
@@ -389,6 +380,11 @@ class Desk:
             msgspec.msgpack.decode(value, type=Fault)
             for key, value in sorted(kept.items())
             if key.startswith(_FAULT) and value
+        )
+        self._publish.load(
+            key.removeprefix(_WAITS)
+            for key, value in kept.items()
+            if key.startswith(_WAITS) and value
         )
         for prefix, part in ((_BLOCK, self._policy), (_NEAR, self.surroundings)):
             part.load((k.removeprefix(prefix), v) for k, v in kept.items() if k.startswith(prefix))

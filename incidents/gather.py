@@ -4,10 +4,9 @@ A case and the store of exposures in, its ledger out; then one exposure at a tim
 folds from the store and what `Tally.add` folds as it comes MUST be the same set.
 """
 
-from collections.abc import Iterator
-
 from incidents.affected import Ledger
 from incidents.cases import QUIET_MS, Case, source_of
+from incidents.owners import awaits, is_unnamed
 from records.event import Actor, Exposure
 from records.stores import ExposureStore
 
@@ -55,7 +54,19 @@ class Tally:
         """Whether an undetermined exposure is of the kind that the case's fan-out was made of."""
         if exposure.verdict != "undetermined" or not self.spans:
             return False
+        if exposure.principal and awaits(exposure):
+            # It is foreign or own, and no fan-out is needed to tell.
+            return False
         return self._prints is None or exposure.fingerprint in self._prints
+
+    def note(self, exposure: Exposure) -> bool:
+        """Count the object of an access that may have been the caller's own."""
+        self._case.noted_ms = max(self._case.noted_ms, exposure.time_ms)
+        return self.ledger.note(exposure)
+
+    def is_beside(self, exposure: Exposure) -> bool:
+        """Whether it is an access to an object of unknown owner that counts beside the case."""
+        return is_unnamed(exposure) and not self.takes(exposure)
 
     def count(self, exposure: Exposure) -> bool:
         """Count an exposure that is known to belong."""
@@ -110,8 +121,7 @@ def refold(
     `others` are sessions whose exposures another case of the incident counts.
     """
     tally = Tally(case)
-    for exposure in _forward(case, store, until_ms):
-        tally.count(exposure)
+    _forward(case, tally, store, until_ms)
     for session in sorted(case.sessions.keys() - others):
         add_session(case, tally, session, store, until_ms)
     if case.undetermined:
@@ -129,6 +139,8 @@ def add_session(
     for exposure in store.exposures_of([Actor("session", session)], case.from_ms, end_ms):
         if exposure.verdict == "foreign":
             changed |= tally.add(exposure)
+        elif tally.is_beside(exposure):
+            changed |= tally.note(exposure)
     return changed
 
 
@@ -145,15 +157,19 @@ def _look_back(case: Case, store: ExposureStore, history_from_ms: int, step_ms: 
     case.from_ms = min(edge_ms, max(edge_ms - step_ms, history_from_ms))
 
 
-def _forward(case: Case, store: ExposureStore, until_ms: int) -> Iterator[Exposure]:
+def _forward(case: Case, tally: Tally, store: ExposureStore, until_ms: int) -> None:
     last_ms = case.last_ms
     for exposure in store.exposures_of([case.actor], case.from_ms, until_ms):
-        if exposure.verdict != "foreign":
+        is_foreign = exposure.verdict == "foreign"
+        if not (is_foreign or tally.is_beside(exposure)):
             continue
         if exposure.time_ms - last_ms > QUIET_MS:
             return
-        last_ms = max(last_ms, exposure.time_ms)
-        yield exposure
+        if is_foreign:
+            last_ms = max(last_ms, exposure.time_ms)
+            tally.count(exposure)
+        else:
+            tally.note(exposure)
 
 
 def _burst(

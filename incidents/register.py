@@ -6,12 +6,14 @@ has no case costs one look-up. It decides nothing and gives nothing out; that is
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from incidents.affected import Impact, Ledger
 from incidents.cases import QUIET_MS, Case, Group, open_case
 from incidents.gather import Tally, add_session, gather, refold
+from incidents.owners import Item, is_unnamed
 from records.event import Actor, Exposure
 from records.finding import Finding
 from records.ids import DAY_MS
@@ -57,7 +59,7 @@ class Register:
         """Count an exposure where it belongs; the case that changed, if any."""
         case = self._cases.get(exposure.actor)
         if case is None and exposure.actor.type == "session":
-            if exposure.verdict != "foreign":
+            if exposure.verdict != "foreign" and not is_unnamed(exposure):
                 return None
             case = self._sessions.get(exposure.actor.value)
         if case is None:
@@ -65,7 +67,8 @@ class Register:
         tally = self._tally(case)
         self.frontier_ms = max(self.frontier_ms, exposure.time_ms)
         if exposure.verdict != "foreign" and not tally.takes(exposure):
-            return None
+            near = case.from_ms <= exposure.time_ms <= case.last_ms + QUIET_MS
+            return case if near and is_unnamed(exposure) and tally.note(exposure) else None
         group = self.group_of[case.id]
         if exposure.time_ms - group.last_ms > QUIET_MS:
             self.retire(group)
@@ -272,6 +275,25 @@ class Register:
             self.woken[case.id] = case
         return tally
 
+    def answered(
+        self, group: Group, items: AbstractSet[Item], history_from_ms: int
+    ) -> dict[str, Case]:
+        """Fold anew the cases of a group that waited for the owners of these; they may reach back.
+
+        A retired group keeps no ledger: it is folded anew whenever it is looked at.
+        """
+        if group.retired:
+            return {case.id: case for case in group.cases}
+        waited = [
+            case
+            for case in group.cases
+            if (tally := self._tallies.get(case.id)) is None
+            or not items.isdisjoint(tally.ledger.pending)
+        ]
+        for case in waited:
+            self._gather(case, history_from_ms)
+        return {case.id: case for case in waited}
+
     def ledgers(self, group: Group) -> dict[str, Ledger]:
         """Each case's ledger; those of a retired group are folded anew and not kept."""
         if not group.retired:
@@ -283,7 +305,7 @@ class Register:
                 case, sessions=dict(case.sessions), sources=set(case.sources)
             )
             others = self._others(case, group)
-            until_ms = group.last_ms + 1
+            until_ms = max(group.last_ms, case.noted_ms) + 1
             found[case.id] = refold(
                 copy, others, self._store, step_ms=self._step_ms, until_ms=until_ms
             ).ledger

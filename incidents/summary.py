@@ -64,7 +64,7 @@ def describe(
         unknown_objects=counts.unknown_objects,
         records_count=counts.records,
         categories=counts.categories,
-        coverage=_coverage(cases, ledger, nearby),
+        coverage=_coverage(cases, ledger, counts, nearby),
         merged=tuple(sorted(case.id for case in cases if case.id != group.id)),
     )
 
@@ -103,7 +103,7 @@ def describe_fault(
         unknown_objects=counts.unknown_objects,
         records_count=counts.records,
         categories=counts.categories,
-        coverage=_coverage(cases, ledger, nearby),
+        coverage=_coverage(cases, ledger, counts, nearby),
         merged=tuple(sorted(case.id for case in cases)),
     )
 
@@ -111,7 +111,9 @@ def describe_fault(
 def _is_breach(counts: Counts, rules: Sequence[str]) -> bool:
     if counts.affected:
         return True
-    return counts.unknown_objects > 0 and not OF_OBJECTS.isdisjoint(rules)
+    # Those that are still asked for may turn out to be the caller's own.
+    unknown = counts.unknown_objects - counts.unsettled
+    return unknown > 0 and not OF_OBJECTS.isdisjoint(rules)
 
 
 def _severity(breach: bool, findings: Iterable[Finding]) -> IncidentSeverity:
@@ -125,17 +127,24 @@ def _first_ms(cases: Sequence[Case], ledger: Ledger) -> int:
     return start_ms if ledger.first_ms is None else min(start_ms, ledger.first_ms)
 
 
-def _coverage(cases: Sequence[Case], ledger: Ledger, nearby: NearbyOf) -> Coverage:
-    """Complete: the look-back met no edge, and its logs lack nothing near by."""
+def _coverage(cases: Sequence[Case], ledger: Ledger, counts: Counts, nearby: NearbyOf) -> Coverage:
+    """Complete: the look-back met no edge, its logs lack nothing near by, and no owner is asked."""
     sources = {source for case in cases for source in case.sources}
     near = nearby(sources, _first_ms(cases, ledger), max(case.last_ms for case in cases))
     return Coverage(
         from_ms=min(case.from_ms for case in cases),
-        complete=all(case.complete for case in cases) and near == Nearby(),
+        complete=all(case.complete for case in cases) and near == Nearby() and not counts.pending,
         late=near.late,
         rejected=near.rejected,
-        gaps=near.gaps,
+        gaps=(*near.gaps, *pending_words(counts.pending)),
     )
+
+
+def pending_words(pending: int) -> tuple[str, ...]:
+    """What coverage says of objects whose owners are still to be asked for."""
+    if not pending:
+        return ()
+    return (f"pending: the owners of {pending} object{'s' * (pending != 1)} are not known yet",)
 
 
 def _actors(cases: Sequence[Case], findings: Iterable[Finding]) -> tuple[Actor, ...]:
