@@ -39,7 +39,11 @@ _FIXED = {
     "R": ("", _WORD),
     "X": ("", r"[X+-]"),
     "P": ("", r"[0-9a-f]{1,20}"),
-    **dict.fromkeys(["D", "T", "I", "S", "p", "k"], ("", _DIGITS)),
+    # Tomcat writes a thread's name and a session for the numbers that Apache has here.
+    "I": ("", _WORD),
+    "S": ("", _WORD),
+    "T": ("", r"[0-9.]{1,20}"),
+    **dict.fromkeys(["D", "p", "k"], ("", _DIGITS)),
 }
 _TEXTS = {"r": "request", "u": "remote_user", "U": "uri", "q": "query", "f": "", "i": "", "o": ""}
 _STRFTIME = {

@@ -37,6 +37,10 @@ _COMBINED = re.compile(
 )
 _FIRST_QUOTED = re.compile(rf"(?<!\S){_QUOTED}", re.ASCII | re.DOTALL)
 _LONGEST_ADDRESS = 64
+_UPSTREAM = re.compile(
+    r"(?:10|127|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))(?:\.[0-9]{1,3}){2,3}:[0-9]{1,5}|unix:.*",
+    re.DOTALL,
+)
 _REQUEST_ID = re.compile(
     r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII
 )
@@ -77,8 +81,11 @@ def trailing(rest: str) -> tuple[str | None, str | None]:
     upstreams. The request id is the last field: before it, 32 hex digits may be a session.
     """
     forwarded = request_id = None
-    if '"' in rest and (quoted := _FIRST_QUOTED.search(rest)) and is_address_list(quoted[1]):
-        forwarded = quoted[1]
+    if '"' in rest and (quoted := _FIRST_QUOTED.search(rest)):
+        found = quoted[1]
+        # A private address with a port is where it was sent on to, not where it came from.
+        if is_address_list(found) and not _UPSTREAM.fullmatch(found.rpartition(",")[2].strip()):
+            forwarded = found
     last = rest.rpartition(" ")[2]
     if last.startswith('"'):
         last = last[1:].removesuffix('"')

@@ -138,6 +138,9 @@ APACHE = [
      '2026-11-22 10:00:03 192.0.2.1 "GET /a HTTP/1.1"', parsed(status=0, size=-1)),
     ("time since 1970", '%{sec}t.%{msec_frac}t %h "%r"',
      '1795341603.000 192.0.2.1 "GET /a HTTP/1.1"', parsed(status=0, size=-1)),
+    ("Tomcat's numbers", '%h %t "%r" %s %b %T %I %S',
+     f'192.0.2.1 [{TIME}] "GET /a HTTP/1.1" 200 - 0.003 http-nio-8080-exec-1 -',
+     parsed(size=0)),
     ("microseconds since 1970", '%{usec}t %h "%r"', '1795341603000000 192.0.2.1 "GET /a HTTP/1.1"',
      parsed(status=0, size=-1)),
 ]  # fmt: skip
