@@ -6,14 +6,16 @@ notable lines leave as signals. Bad data is a value (a Reject), never an excepti
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 import msgspec
 
 from intake.detection import SURE, Formats, SourceLines, Written
 from intake.formats._base import is_blank
+from intake.halves import alone, better, half_of, joined, joined_caller
 from intake.identity import Credentials
+from intake.join import Joiner, Request
 from intake.judge import Judge
 from intake.line import Parsed, Unreadable
 from intake.redact import mask, mask_line
@@ -78,6 +80,12 @@ class Batch(msgspec.Struct):
     rejects: list[Reject] = []
     own: dict[tuple[str, str], int] = {}
     """(address, vouched principal) -> time of its latest own success."""
+    joined: int = 0
+    """Lines that are the other half of an event's request; a part of `duplicate`."""
+    unmatched: dict[str, int] = {}
+    """Events of one log alone, by which log, of those whose requests two logs tell of."""
+    halves: dict[str, str] = {}
+    """Event -> the id under which its other line is in `raw`."""
 
     def judged(self) -> Counter[tuple[str, Verdict]]:
         """Events by (route, verdict)."""
@@ -87,12 +95,24 @@ class Batch(msgspec.Struct):
 class Reader:
     """Reads frames of any source with one Judge; keeps a parser a source."""
 
-    def __init__(self, settings: IntakeSettings, judge: Judge, forced_format: str = "auto") -> None:
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        judge: Judge,
+        forced_format: str = "auto",
+        *,
+        tracking: bool = False,
+        joins: bool = True,
+    ) -> None:
+        """`tracking`: see `take_dirty`. `joins`: False judges each line on what it says alone."""
         self._judge = judge
         self._formats = Formats(settings, forced_format)
         self._sources: dict[str, SourceLines] = {}
         self._requests: dict[str, list[dict[str, bytes]]] = {}
         self.watermark = Watermark()
+        self.joiner: Joiner | None = None
+        if settings.join is not None:
+            self.joiner = Joiner(settings.join, tracking=tracking, joins=joins)
 
     def read(
         self,
@@ -134,6 +154,25 @@ class Reader:
             self._read_lines(state, lines, places, batch)
             state.position = max(state.position, places[-1] + 1)
         return batch
+
+    def settle(self) -> Batch:
+        """The batch of the lines that still wait for their other half: nothing more is to come."""
+        batch = Batch("")
+        if self.joiner is not None:
+            self._conclude(self.joiner.flush(), batch)
+        if batch.events:
+            batch.source = batch.events[0].source
+        return batch
+
+    def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:
+        """(space, key, value) of what changed of the lines that wait for their other half."""
+        if self.joiner is not None:
+            yield from self.joiner.take_dirty()
+
+    def load(self, load_state: Callable[[str], Iterator[tuple[str, bytes]]]) -> None:
+        """Restore what `take_dirty` gave."""
+        if self.joiner is not None:
+            self.joiner.load(load_state)
 
     def times(self, state: SourceState, offset: int, data: bytes) -> list[tuple[int, int]]:
         """(offset, time in ms) of each line that has a time; nothing is counted or judged."""
@@ -197,7 +236,6 @@ class Reader:
         watermark, position = self.watermark, state.position
         max_ms = watermark.max_ms
         late_before = max_ms - LATENESS_MS
-        events, own = batch.events, batch.own
         requests = self._requests.pop(source, None) or [{}, {}]
         self._requests[source] = requests
         if len(self._requests) > _OPEN_SOURCES:
@@ -206,6 +244,7 @@ class Reader:
             del self._requests[gone]
             self._sources.pop(gone, None)
         recent, older = requests
+        gateway = None if self.joiner is None else self.joiner.is_gateway(state.name)
         total = duplicate = 0
         for line, start in zip(lines, places, strict=False):
             if not line or line.isspace():
@@ -232,29 +271,83 @@ class Reader:
                     max_ms = watermark.max_ms
                     late_before = max_ms - LATENESS_MS
                 late = time_ms < late_before
+                if gateway is not None and self.joiner is not None:
+                    caller = self._judge.identity.caller(parsed, credentials)
+                    half = half_of(
+                        source, start, line, parsed, caller,
+                        gateway=gateway, credentials=credentials.provenance, late=late,
+                    )  # fmt: skip
+                    # It counts with its event, which may be that of a line that is still to come.
+                    total -= 1
+                    self._conclude(self.joiner.take(half, max_ms), batch)
+                    continue
                 event, signal, exposures = judge(parsed, source, start, credentials, late=late)
             except Unreadable as why:
                 batch.rejects.append(_reject(source, start, why.reason, line))
                 if reading.refused(line, why):
                     parse = reading.parse
                 continue
-            events.append(event)
-            if late:
-                batch.late += 1
-            if (
-                event.outcome == "proven"
-                and event.provenance in TRUSTED
-                and event.verdict in _HARMLESS
-            ):
-                own[event.ip, event.principal] = time_ms
+            _add(batch, event, signal, exposures)
             if exposures or signal is not None:
-                if signal is not None:
-                    batch.signals.append(signal)
-                batch.exposures.extend(exposures)
                 batch.raw.append(_raw(source, start, line, parsed))
         reading.keep()
         batch.lines += total
         batch.duplicate += duplicate
+
+    def _conclude(self, requests: Iterable[Request], batch: Batch) -> None:
+        """Judge requests of which all is there that was to come."""
+        judge = self._judge
+        for half, service in requests:
+            batch.lines += 1
+            if service is None:
+                line, caller, credentials = alone(half), half.caller, half.credentials
+                log = "gateway" if half.gateway else "service"
+                batch.unmatched[log] = batch.unmatched.get(log, 0) + 1
+            else:
+                batch.lines += 1
+                batch.duplicate += 1
+                batch.joined += 1
+                line = joined(half.parsed, service.parsed)
+                caller = joined_caller(half.caller, service.caller, judge.spaces)
+                credentials = better(half.credentials, service.credentials)
+            try:
+                event, signal, exposures = judge.judge(
+                    line, half.source, half.offset, Credentials(credentials), late=half.late,
+                    caller=caller,
+                )  # fmt: skip
+            except Unreadable as why:
+                kept = half.evidence()
+                text = kept.data[:_REJECT_BYTES].decode("utf-8", "backslashreplace")
+                batch.rejects.append(
+                    Reject(half.source, half.offset, why.reason, kept.sha256, text)
+                )
+                continue
+            _add(batch, event, signal, exposures)
+            if exposures or signal is not None:
+                batch.raw.append(half.evidence())
+                if service is not None:
+                    other = service.evidence()
+                    batch.raw.append(other)
+                    batch.halves[event.id] = other.event
+
+
+def _add(
+    batch: Batch, event: AccessEvent, signal: Signal | None, exposures: Sequence[Exposure]
+) -> None:
+    """What was judged, but for its raw line."""
+    batch.events.append(event)
+    if event.late:
+        batch.late += 1
+    if (
+        event.outcome == "proven"
+        and event.provenance in TRUSTED
+        and event.verdict in _HARMLESS
+        and event.ip
+    ):
+        batch.own[event.ip, event.principal] = event.time_ms
+    if signal is not None:
+        batch.signals.append(signal)
+    batch.exposures.extend(exposures)
 
 
 _HARMLESS = frozenset({"own", "no_target"})

@@ -7,14 +7,14 @@ waits in a store MUST hold no credential: `reduced` takes them out.
 
 import hashlib
 import re
-from collections.abc import Callable
 
 import msgspec
+from msgspec.structs import replace
 
 from intake.identity import Caller
 from intake.line import Parsed
 from intake.redact import mask, mask_line, mask_target
-from intake.spaces import id_space
+from intake.spaces import Spaces, id_space, is_same
 from intake.spelling import canonical_path
 from records.event import RawLine
 from records.ids import event_id
@@ -159,7 +159,7 @@ def alone(half: Half) -> Parsed:
 def _without_peer(line: Parsed) -> Parsed:
     if not line.peer:
         return line
-    return msgspec.structs.replace(line, peer="", forwarded=line.forwarded or line.peer)
+    return replace(line, peer="", forwarded=line.forwarded or line.peer)
 
 
 def joined(gateway: Parsed, service: Parsed) -> Parsed:
@@ -208,34 +208,51 @@ def joined(gateway: Parsed, service: Parsed) -> Parsed:
         tenant=service.tenant or gateway.tenant,
         context_error=service.context_error or gateway.context_error,
         logs_principal=service.logs_principal or gateway.logs_principal,
+        other_claims=service.other_claims if service.claimed else gateway.other_claims,
     )
 
 
-def joined_caller(gateway: Caller, service: Caller, restated: Callable[[str, str], str]) -> Caller:
-    """Who both logs say was asking. `restated`: a claimed id as it is held against a principal.
+def joined_caller(gateway: Caller, service: Caller, spaces: Spaces) -> Caller:
+    """Who both logs say was asking.
 
     The better vouched-for principal counts, of two alike the service's, with the provenance that
     its own log gives it. But where both logs vouch for one, of the same kind of id, and they
     differ, the gateway's is who was authenticated, and the service's is who it was told: a
     service that believes a header logs the victim as its user.
     """
-    claimed = service.claimed or gateway.claimed
-    session = service.session or gateway.session
+    claiming = service if service.claimed else gateway
+    said = [claiming.claimed, *claiming.claims] if claiming.claimed else []
+    session, fault = service.session or gateway.session, service.token or gateway.token
     named = [one for one in (service, gateway) if one.principal and not one.claim_only]
     if not named:
-        if "anonymous" in {service.authentication, gateway.authentication}:
-            return Caller("", "", "anonymous", claimed, session, False)
-        if claimed:
-            return Caller(claimed, "asserted", "known", claimed, session, True)
-        return Caller("", "", "unlogged", "", session, False)
+        anonymous = "anonymous" in {service.authentication, gateway.authentication}
+        nobody = Caller("", "", "anonymous" if anonymous else "unlogged", "", session, False)
+        caller = nobody if anonymous or not said else claiming
+        return replace(
+            caller, claimed=claiming.claimed, claims=claiming.claims, session=session, token=fault
+        )
     caller = max(named, key=lambda one: _RANK[one.provenance])
     if len(named) == 2 and gateway.provenance in TRUSTED and service.provenance in TRUSTED:
-        told = restated(service.principal, gateway.principal)
+        told = _restated(service.principal, gateway.principal, spaces)
         if told != gateway.principal and id_space(told) == id_space(gateway.principal):
-            caller, claimed = gateway, told
-    if claimed:
-        claimed = restated(claimed, caller.principal)
-    return msgspec.structs.replace(caller, claimed=claimed, session=session)
+            caller, said = gateway, [told, *said]
+    others = dict.fromkeys(_restated(one, caller.principal, spaces) for one in said)
+    others.pop(caller.principal, None)
+    first, *rest = [*others] or [caller.principal if said else ""]
+    return replace(caller, claimed=first, claims=tuple(rest), session=session, token=fault)
+
+
+def better(one: Provenance, other: Provenance) -> Provenance:
+    """Of two logs, what the principals of the better one are worth."""
+    return max(one, other, key=_RANK.__getitem__)
+
+
+def _restated(claim: str, principal: str, spaces: Spaces) -> str:
+    """A claimed id as it is held against a principal; the principal, if it is their own."""
+    if claim == principal:
+        return principal
+    spelled = spaces.spelled(principal, "claimed", claim)
+    return principal if is_same(spelled, principal, id_space(principal)) else spelled
 
 
 def reduced(half: Half) -> Half:
@@ -243,7 +260,7 @@ def reduced(half: Half) -> Half:
     if half.sha256:
         return half
     kept, line = half.evidence(), half.parsed
-    plain = msgspec.structs.replace(
+    plain = replace(
         line,
         target=mask_target(line.target),
         session=None,
@@ -252,6 +269,4 @@ def reduced(half: Half) -> Half:
         referer=None,
         location=mask(line.location) if line.location else None,
     )
-    return msgspec.structs.replace(
-        half, parsed=plain, line=kept.data, sha256=kept.sha256, masked=kept.masked
-    )
+    return replace(half, parsed=plain, line=kept.data, sha256=kept.sha256, masked=kept.masked)

@@ -65,13 +65,22 @@ class Joiner:
     """Waits for other halves. MUST be given the halves of all sources in the order of reading."""
 
     def __init__(
-        self, settings: Join, *, tracking: bool = False, most_waiting: int = MOST_WAITING
+        self,
+        settings: Join,
+        *,
+        tracking: bool = False,
+        joins: bool = True,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
-        """`tracking`: what changes is kept for `take_dirty`, which MUST then be called."""
+        """`tracking`: what changes is kept for `take_dirty`, which MUST then be called.
+
+        `joins`: False lets every half stay alone.
+        """
         self._gateways, self._services = _Side(), _Side()
         self._patterns = (settings.service, settings.gateway)
         self._window_ms = int(settings.window * 1000)
         self._reach_s = -(-self._window_ms // 1000) + SLACK_S
+        self._joins = joins
         self._most_waiting = most_waiting
         self.waiting = 0
         self._number = 0
@@ -104,6 +113,8 @@ class Joiner:
 
     def take(self, half: Half, now_ms: int) -> list[Request]:
         """What can be judged once this half is read, in order. `now_ms`: believed event time."""
+        if not self._joins:
+            return [Request(half)]
         ready: list[Request] = []
         second = min(half.time_ms, now_ms) // 1000
         mark = self._marks.get(half.source)

@@ -6,6 +6,7 @@ import pytest
 
 from intake.halves import (
     alone,
+    better,
     half_of,
     is_same_request,
     is_surely_same,
@@ -19,6 +20,7 @@ from intake.halves import (
 )
 from intake.identity import Caller
 from intake.line import Parsed
+from intake.spaces import Spaces
 from records.event import RawLine
 from tests.intake._lines import AT
 
@@ -26,8 +28,8 @@ NOBODY = Caller("", "", "unlogged", "", "", False)
 ANONYMOUS = Caller("", "", "anonymous", "", "", False)
 
 
-def by(principal, provenance="gateway", claimed="", session=""):
-    return Caller(principal, provenance, "known", claimed, session, False)
+def by(principal, provenance="gateway", claimed="", session="", **said):
+    return Caller(principal, provenance, "known", claimed, session, False, **said)
 
 
 def claim(name, session=""):
@@ -122,10 +124,12 @@ def test_each_field_comes_from_the_log_that_knows_it():
     gateway = Parsed(
         AT, "198.51.100.7", "GET", "/api/users/7", 499, 0,
         **by_gateway, owners=("g",), internal=("x-g",),
+        other_claims=((1, "g"),),
     )  # fmt: skip
     service = Parsed(
         AT + 3000, "10.0.0.2", "POST", "/users/7", 200, 512,
-        **by_service, owners=("s",), internal=("x-s",), basic_user=True, logs_principal=True,
+        **by_service, owners=("s",), internal=("x-s",),
+        other_claims=((1, "s"),), basic_user=True, logs_principal=True,
     )  # fmt: skip
     before = msgspec.structs.replace(gateway)
     pair = joined(gateway, service)
@@ -138,6 +142,7 @@ def test_each_field_comes_from_the_log_that_knows_it():
         owners=("s",),
         basic_user=True,
         logs_principal=True,
+        other_claims=((1, "s"),),
         **{name: f"s-{name}" for name in names},
     )
     # What the gateway does not log, the service does; but for what only a gateway can know.
@@ -171,9 +176,13 @@ def test_what_the_service_answered_is_the_upstreams_status():
     assert joined(line(), line(status=0)).upstream_status is None
 
 
-def restated(value, principal):
-    """As Identity does it: spellings of the principal are the principal."""
-    return principal if value.lstrip("0") == principal else value
+def spaces():
+    """Of users who are numbers: 17x is 17."""
+    found = Spaces()
+    for number in range(50):
+        found.note("principal", str(number))
+        found.note("claimed", str(number))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -196,17 +205,28 @@ def restated(value, principal):
         ("a claim where nothing else is logged", claim("u-8"), NOBODY, claim("u-8")),
         ("the claim that reached the service", by("u-7", claimed="u-9"),
          by("u-7", claimed="u-8"), by("u-7", claimed="u-8")),
-        ("a claim in another spelling", claim("017"), by("17"), by("17", claimed="17")),
+        ("a claim in another spelling", claim("17x"), by("17"), by("17", claimed="17")),
+        ("claims that do not agree", claim("18"), by("17", claimed="17", claims=("19", "17x")),
+         by("17", claimed="19")),
+        ("a forged token", by("u-8", "unverified", token="forged"), by("u-7"),
+         by("u-7", token="forged")),
+        ("for whom it acts", by("agent", "verified", behalf="u-7"), by("u-7"),
+         by("agent", "verified", behalf="u-7")),
         ("the service's session", by("u-7", session="g"), by("u-7", session="s"),
          by("u-7", session="s")),
         ("a header that the service believed", by("u-7", session="g"), by("u-8"),
          by("u-7", claimed="u-8", session="g")),
         ("the same, with a claim", by("u-7", claimed="u-9"), by("u-8", claimed="u-9"),
-         by("u-7", claimed="u-8")),
+         by("u-7", claimed="u-8", claims=("u-9",))),
     ],
 )  # fmt: skip
 def test_who_it_was(name, gateway, service, expected):
-    assert joined_caller(gateway, service, restated) == expected
+    assert joined_caller(gateway, service, spaces()) == expected
+
+
+def test_the_better_log():
+    assert better("", "asserted") == better("asserted", "") == "asserted"
+    assert better("gateway", "unverified") == "gateway"
 
 
 SECRET = "s3cr3t-session-value"
