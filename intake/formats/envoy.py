@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from intake.formats._base import Parser, absent, clean, decode, split_url, unreadable
-from intake.formats._record import Record, RecordReader
+from intake.formats._record import Finish, Record, RecordReader
 from intake.formats.nginx import is_address, is_address_list
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -132,26 +132,19 @@ def _read_text(line: bytes) -> Parsed:
         if not is_sure:
             parsed.forwarded = None
         _put_peer(parsed, behind[_REMOTE_ADDRESS])
-    elif parsed.forwarded is None:
-        raise Unreadable("no_address")
     if flags != "-" or details:
         parsed.blocked_by = _refusal(flags, details or "")
     return parsed
 
 
-class EnvoyReader(RecordReader):
-    """Reads Envoy's records."""
+def _finishing(settings: IntakeSettings) -> Finish:
+    """What Envoy's records say beyond their names."""
+    is_peer_named = settings.fields.client_ip is not None
 
-    def __init__(self, settings: IntakeSettings) -> None:
-        super().__init__(settings, NAMES)
-        self._is_peer_named = settings.fields.client_ip is not None
-
-    def read(self, record: Record) -> Parsed:
-        """See `RecordReader.read`; raises `not_http` for what a TCP proxy logged."""
-        parsed = super().read(record)
+    def finish(parsed: Parsed, record: Record) -> None:
         if not parsed.method and not parsed.target and record.get("protocol", "") in {None, "-"}:
             raise Unreadable("not_http")
-        if parsed.peer and not self._is_peer_named:
+        if parsed.peer and not is_peer_named:
             _put_peer(parsed, parsed.peer)
         if parsed.blocked_by is None:
             flags, details = record.get("response_flags"), record.get("response_code_details")
@@ -159,7 +152,8 @@ class EnvoyReader(RecordReader):
             details = details if details.__class__ is str else ""
             if details != "via_upstream":
                 parsed.blocked_by = _refusal(flags, details)
-        return parsed
+
+    return finish
 
 
 class Envoy:
@@ -184,7 +178,7 @@ class Envoy:
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
-        read_json = EnvoyReader(settings).parser()
+        read_json = RecordReader(settings, NAMES, finish=_finishing(settings)).parser()
 
         def parse(line: bytes) -> Parsed:
             return read_json(line) if line.lstrip()[:1] == b"{" else _read_text(line)

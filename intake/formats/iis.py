@@ -196,8 +196,6 @@ class Lines:
         self._reader.fill(parsed, layout.plan, [record])
         if host is not None:
             parsed.host = host
-        if not parsed.peer and parsed.forwarded is None:
-            raise Unreadable("no_address")
         return parsed
 
 

@@ -94,6 +94,7 @@ CASES = [
     ("fields forged in X-Forwarded-For",
      text(forwarded='203.0.113.9" "x, 192.0.2.1'),
      default(forwarded="203.0.113.9", user_agent='x, 192.0.2.1" "curl/8.5.0')),
+    ("no address", text(forwarded="-"), parsed()),
     ("istio", istio(), mesh()),
     ("istio, before 1.9",
      text(why='"-" "-" ', forwarded="-", behind=BEHIND.format("192.0.2.7:99")),
@@ -158,7 +159,6 @@ BAD = [
     ("too few fields", text().replace(b' "api.example.com"', b""), "not_this_format"),
     ("text behind the last quote", text() + b"x", "not_this_format"),
     ("bad time", text().replace(b"-22T", b"-33T"), "bad_time"),
-    ("no address", text(forwarded="-"), "no_address"),
     ("tcp", text("- - -", "0 -", forwarded="-", agent="-", request_id="-", host="-"), "not_http"),
     ("istio, tcp", istio("- - -", "0 -", "-"), "not_http"),
     ("json, tcp", record(method=None, path=None, protocol=None, response_code=0), "not_http"),
@@ -202,7 +202,7 @@ def test_what_refused_a_request_can_be_configured():
 
 
 def test_sniff_knows_text_json_and_tcp_and_nothing_else():
-    lines = [text(), istio(), record(), text(forwarded="-"), BAD[8][1]]
+    lines = [text(), istio(), record(), text(forwarded="-"), BAD[7][1]]
     assert FORMAT.sniff(lines) == 1
     assert FORMAT.sniff([text(), b"junk", b"\xff\0", b'{"response_flags": "-"}']) == 0.25
     # Neither any JSON, nor one whose client writes like Envoy.

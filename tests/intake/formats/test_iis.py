@@ -85,6 +85,7 @@ OTHERS = [
      parsed(forwarded="203.0.113.9")),
     ("forwarded, no peer", "date time cs-method cs-uri-stem X-Forwarded-For",
      b"2026-11-22 10:00:03 GET /a 203.0.113.9", bare(status=0, peer="", forwarded="203.0.113.9")),
+    ("no address", "date time cs-uri-stem", b"2026-11-22 10:00:03 /a", bare("", status=0, peer="")),
     ("host", USUAL + " cs-host", line(rest=" api.example.com"), parsed(host="api.example.com")),
     ("host, as a header", USUAL + " cs(Host)", line(rest=" api.example.com"),
      parsed(host="api.example.com")),
@@ -124,7 +125,6 @@ BAD = [
     ("bad status", USUAL, line(answer="2000 0 0"), "bad_status"),
     ("a log without times", "c-ip cs-uri-stem", b"192.0.2.1 /a", "no_time"),
     ("a log without requests", "date time c-ip", b"2026-11-22 10:00:03 192.0.2.1", "no_request"),
-    ("a log without addresses", "date time cs-uri-stem", b"2026-11-22 10:00:03 /a", "no_address"),
     ("NULs", USUAL, b"\0" * 100, "binary"),
 ]  # fmt: skip
 
