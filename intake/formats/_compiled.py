@@ -24,6 +24,7 @@ _SPECIAL = (
     ("documenturi", "uri"),
 )
 _PEERS = ("the_real_ip", "proxy_protocol_addr", "realip_remote_addr")
+_CHAIN = "proxy_add_x_forwarded_for"
 _CLIENTS = frozenset({"forwarded", "forwarded_elements", "client", "hop"})
 _NUMBERS = frozenset({"status", "response_status", "body_bytes_sent", "bytes", "bytes_sent"})
 _HEADER, _COOKIE = "http_", "cookie_"
@@ -50,6 +51,7 @@ def compiled(layout: Layout, settings: IntakeSettings, *, no_size: int = -1) -> 
     names = [columns[key] for key in keys]
     numbers = [at for at, key in enumerate(keys) if key in _NUMBERS]
     user = keys.index("remote_user") if "remote_user" in keys else -1
+    chain = keys.index(_CHAIN) if _CHAIN in keys and "remote_addr" not in names else -1
     parts = any(key.startswith(TIME) for key in keys)
     unsized = no_size if "body_bytes_sent" in keys else -1
     read = RecordReader(settings, special, wrappers=False).read
@@ -67,6 +69,9 @@ def compiled(layout: Layout, settings: IntakeSettings, *, no_size: int = -1) -> 
                 record[names[at]] = int(value)
         if user >= 0 and values[user] == '""':
             record[names[user]] = ""
+        if chain >= 0:
+            # The last is the peer, which the server itself appended.
+            record[names[chain]], _, record["remote_addr"] = values[chain].rpartition(", ")
         if parts:
             record["time_parts"] = _time(dict(zip(keys, values, strict=True)))
         parsed = read(record)

@@ -35,6 +35,11 @@ NGINX = [
      parsed(forwarded="192.0.2.9, x")),
     ("forwarded, appended to", BEGIN + ' "$proxy_add_x_forwarded_for"', LINE + ' "192.0.2.9"',
      parsed(forwarded="192.0.2.9")),
+    ("forwarded, with the peer appended", '$proxy_add_x_forwarded_for [$time_local] "$request"',
+     f'x, 192.0.2.9, 192.0.2.1 [{TIME}] "GET /a HTTP/1.1"',
+     parsed(status=0, size=-1, forwarded="x, 192.0.2.9")),
+    ("the peer alone", '$proxy_add_x_forwarded_for [$time_local] "$request"',
+     f'192.0.2.1 [{TIME}] "GET /a HTTP/1.1"', parsed(status=0, size=-1)),
     ("RFC 7239", BEGIN + ' "$http_forwarded"', LINE + r' "for=\x22[2001:db8::1]\x22"',
      parsed(forwarded_elements='for="[2001:db8::1]"')),
     ("real ip", BEGIN + ' "$http_x_real_ip"', LINE + ' "192.0.2.9"', parsed(client="192.0.2.9")),
@@ -218,6 +223,18 @@ def test_the_first_layout_that_fits_reads_the_line():
     with pytest.raises(Unreadable):
         parse(b"hello")
     assert first_of([], otherwise) is otherwise
+
+
+LISTS = "$upstream_addr $upstream_response_time $upstream_status"
+
+
+@pytest.mark.parametrize("part", ["a, ", "1 : ", "1.2.3.4:80, ", " ", " 200", "a", " - "])
+def test_a_huge_line_of_lists_is_refused_as_a_short_one_is(part):
+    # Whatever takes work like the square of the line does not get to an end here.
+    layout = nginx_layout(f'{BEGIN} "$host" $http_x_forwarded_for {LISTS}')
+    reading = compiled(layout, IntakeSettings())
+    for n in (50, 500_000 // len(part)):
+        assert reading(f'{LINE} "h" {part * n}"') is None
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n')), st.text())
