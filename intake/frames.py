@@ -156,12 +156,13 @@ class Reader:
         return batch
 
     def settle(self) -> Batch:
-        """The batch of the lines that still wait for their other half: nothing more is to come."""
-        batch = Batch("")
-        if self.joiner is not None:
-            self._conclude(self.joiner.flush(), batch)
-        if batch.events:
-            batch.source = batch.events[0].source
+        """A batch of lines that still wait for their other half: nothing more is to come.
+
+        To be asked for until it has no lines.
+        """
+        requests = self.joiner.flush() if self.joiner is not None else []
+        batch = Batch(requests[0].half.source if requests else "")
+        self._conclude(requests, batch)
         return batch
 
     def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:

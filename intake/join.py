@@ -33,6 +33,7 @@ HOLD_S = 45
 """Nothing waits longer in event time, whatever the window: rules take in what is 60 s late."""
 SLACK_S = 5
 """The lines of one log may be out of order by this much."""
+_AT_ONCE = 4_096
 _MOST_ALIKE = 32
 """Halves of one id that wait on one side; whoever sends more must not make look-ups slow."""
 _SPACE, _SPENT, _PROGRESS = "intake.join", "intake.join.spent", "intake.join.progress"
@@ -140,9 +141,9 @@ class Joiner:
         return ready
 
     def flush(self) -> list[Request]:
-        """All that still wait, in order: nothing more is to come."""
+        """The oldest that still wait, in order: nothing more is to come. Until it is empty."""
         ready: list[Request] = []
-        while self.waiting:
+        while self.waiting and len(ready) < _AT_ONCE:
             self._let_go_oldest(ready)
         return ready
 

@@ -88,6 +88,8 @@ class Decider:
             store.add_rejects(batch.rejects)
         if batch.raw:
             store.add_lines(batch.raw)
+        if batch.halves:
+            store.add_halves(batch.halves)
         if batch.exposures:
             store.add_exposures(batch.exposures)
         self.desk.surroundings.note(batch, gaps)

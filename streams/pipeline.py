@@ -43,7 +43,7 @@ class Pipeline:
         """
         self.store = store
         self.judge = Judge(settings.intake, settings.canaries.ids, tables, credential_digest)
-        self.reader = Reader(settings.intake, self.judge, forced_format)
+        self.reader = Reader(settings.intake, self.judge, forced_format, tracking=resumable)
         self.engine = Engine.configured(settings.detect, tracking=resumable)
         self.decider = Decider(
             settings, store, performer=performer, event_time=event_time, resumable=resumable
@@ -90,6 +90,13 @@ class Pipeline:
         batch.lines += repeated
         batch.duplicate += repeated
         return self._concluded(state, batch, [], now_ms)
+
+    def settle(self, now_ms: int | None = None) -> Step | None:
+        """What comes of lines that wait for their other half in vain; None when none wait."""
+        batch = self.reader.settle()
+        if not batch.lines:
+            return None
+        return self._concluded(self.sources[batch.source], batch, [], now_ms)
 
     def _concluded(
         self, state: SourceState, batch: Batch, gaps: list[tuple[int, str]], now_ms: int | None
@@ -158,6 +165,7 @@ class Pipeline:
 
     def _dirty(self) -> Iterator[tuple[str, str, bytes]]:
         yield from self.judge.take_dirty()
+        yield from self.reader.take_dirty()
         yield from self.engine.take_dirty()
         yield from self.decider.take_dirty()
         yield "runner", "watermark", _encode(self.reader.watermark)
@@ -169,6 +177,7 @@ class Pipeline:
         for source in store.sources():
             self.sources[source.id] = msgspec.msgpack.decode(source.profile, type=SourceState)
         self.judge.load(store.load_state)
+        self.reader.load(store.load_state)
         for rule in self.engine.keys:
             self.engine.load((rule, key, value) for key, value in store.load_state(rule))
         self.decider.restore()

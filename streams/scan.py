@@ -90,6 +90,8 @@ def scan(
             if done < _COMMIT_FRAMES:
                 break
         with store.transaction():
+            while pipeline.settle() is not None:
+                pass
             pipeline.keep_incidents()
         capture = StoreCapture(store, lambda: pipeline.watermark_ms, settings.capture)
         for incident in store.incidents():

@@ -39,12 +39,18 @@ class Tally(msgspec.Struct):
     first_ms: int = 0
     """Event time of the first event that was not late; 0 before any."""
     last_ms: int = 0
+    joined: int = 0
+    """Lines that are the other half of an event's request; a part of `duplicate`."""
+    unmatched: dict[str, int] = {}
+    """Events of one log alone, by which log, where the lines of two are joined."""
 
     def add(self, batch: Batch) -> None:
         """Count one batch."""
         self.lines += batch.lines
         self.duplicate += batch.duplicate
         self.late += batch.late
+        self.joined += batch.joined
+        _add(self.unmatched, batch.unmatched)
         _add(self.rejected, Counter(reject.reason for reject in batch.rejects))
         events = batch.events
         if not events:
@@ -76,10 +82,12 @@ class Tally(msgspec.Struct):
         self.duplicate += other.duplicate
         self.late += other.late
         self.with_session += other.with_session
+        self.joined += other.joined
         for sums, counts in (
             (self.rejected, other.rejected),
             (self.provenance, other.provenance),
             (self.findings, other.findings),
+            (self.unmatched, other.unmatched),
         ):
             _add(sums, counts)
         for route, by_verdict in other.routes.items():
@@ -101,11 +109,16 @@ class Tally(msgspec.Struct):
 
     def document(self, seconds: float) -> dict[str, object]:
         """`summary.json` (CONTRACT 1): `seconds` is how long the work took."""
+        halves: dict[str, object] = {}
+        if self.joined or self.unmatched:
+            unmatched = {"gateway": 0, "service": 0, **self.unmatched}
+            halves = {"joined": self.joined, "unmatched": unmatched}
         return {
             "lines": self.lines,
             "events": self.events,
             "rejected": dict(self.rejected),
             "duplicate": self.duplicate,
+            **halves,
             "late": self.late,
             "judged": {**self.judged(), "by_route": self.routes},
             "findings": self.findings,
