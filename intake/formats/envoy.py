@@ -2,10 +2,11 @@ r"""Envoy: its default text, Istio's text, and JSON with the names of either or 
 
 A line in, `Parsed` out; lines of TCP proxies are `not_http`. The default text names no peer, only
 X-Forwarded-For. The text escapes nothing: a client that writes `" "` can move what stands between
-X-Forwarded-For and request id, so there its address is the peer's or, without one, not trusted.
-What stands before and behind is out of its reach (but for TLS server names in older Envoys).
-An address with port 0 was taken from a header by Envoy, on whose word nobody can say; whoever
-knows names it in `intake.fields.client_ip`. Every expression MUST stay linear in the line.
+X-Forwarded-For and request id; then its address is the peer's or, without one, not trusted. What
+stands before and behind is out of its reach, but for the TLS server name in older Envoys.
+Envoy took an address with port 0 from a header, on whose word the line does not say: it is trusted
+only if `intake.fields.client_ip` is `downstream_remote_address`.
+Every expression MUST stay linear in the line.
 """
 
 import re
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from intake.formats._base import Parser, absent, clean, decode, split_url, unreadable
+from intake.formats._names import path_of
 from intake.formats._record import Finish, Record, RecordReader
 from intake.formats.nginx import is_address, is_address_list
 from intake.line import Parsed, Unreadable
@@ -63,14 +65,14 @@ def _refusal(flags: str, details: str) -> str | None:
     return next((flag for flag in flags.split(",") if flag in _REFUSING), None)
 
 
-def _put_peer(parsed: Parsed, logged: str) -> None:
-    """The direct peer without its port; an address that Envoy took from a header is no peer."""
+def _put_peer(parsed: Parsed, logged: str, *, is_trusted: bool) -> None:
+    """The direct peer without its port; what Envoy took from a header is one only if trusted."""
     host, colon, port = logged.rpartition(":")
     if host[:1] == "[":
         host = host[1:-1]
     if colon and is_address(host):
         parsed.peer = host
-        if port == "0":
+        if port == "0" and not is_trusted:
             parsed.peer, parsed.client, parsed.forwarded = "", host, None
     elif logged[:1] in {"/", "@"}:
         parsed.peer = f"unix:{logged}"
@@ -102,7 +104,7 @@ def _quoted(text: str) -> tuple[str, bool, str, str, str]:
     return '" "'.join(front[: at + 1]), len(ends) == 1, agent, request_id, authority
 
 
-def _read_text(line: bytes) -> Parsed:
+def _read_text(line: bytes, *, is_trusted: bool) -> Parsed:
     text = decode(clean(line))
     head = _HEAD.match(text) or _ODD_PATH.match(text)
     end = text.rfind('"')
@@ -131,21 +133,20 @@ def _read_text(line: bytes) -> Parsed:
     if len(behind) > _REMOTE_ADDRESS and behind[_REMOTE_ADDRESS] != "-":
         if not is_sure:
             parsed.forwarded = None
-        _put_peer(parsed, behind[_REMOTE_ADDRESS])
+        _put_peer(parsed, behind[_REMOTE_ADDRESS], is_trusted=is_trusted)
     if flags != "-" or details:
         parsed.blocked_by = _refusal(flags, details or "")
     return parsed
 
 
-def _finishing(settings: IntakeSettings) -> Finish:
+def _finishing(*, is_trusted: bool) -> Finish:
     """What Envoy's records say beyond their names."""
-    is_peer_named = settings.fields.client_ip is not None
 
     def finish(parsed: Parsed, record: Record) -> None:
         if not parsed.method and not parsed.target and record.get("protocol", "") in {None, "-"}:
             raise Unreadable("not_http")
-        if parsed.peer and not is_peer_named:
-            _put_peer(parsed, parsed.peer)
+        if parsed.peer:
+            _put_peer(parsed, parsed.peer, is_trusted=is_trusted)
         if parsed.blocked_by is None:
             flags, details = record.get("response_flags"), record.get("response_code_details")
             flags = flags if flags.__class__ is str else ""
@@ -178,10 +179,14 @@ class Envoy:
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
-        read_json = RecordReader(settings, NAMES, finish=_finishing(settings)).parser()
+        is_trusted = path_of(settings.fields.client_ip or "") == "downstreamremoteaddress"
+        finish = _finishing(is_trusted=is_trusted)
+        read_json = RecordReader(settings, NAMES, finish=finish).parser()
 
         def parse(line: bytes) -> Parsed:
-            return read_json(line) if line.lstrip()[:1] == b"{" else _read_text(line)
+            if line.lstrip()[:1] == b"{":
+                return read_json(line)
+            return _read_text(line, is_trusted=is_trusted)
 
         return parse
 

@@ -1,10 +1,11 @@
 r"""HAProxy: `option httplog` and `option httpslog`, bare or behind `haproxy[pid]: `.
 
 A line in, `Parsed` out; TCP lines and failed handshakes are `not_http`. Times have no zone and are
-read as UTC. Clients' bytes are escaped (#XX), but not in a captured cookie, before the request, nor
-in the TLS server's name behind it: who writes spaces and quotes into both can forge their own line.
+read as UTC. Clients' bytes are escaped (#XX), but neither in a captured cookie, before the request,
+nor in the TLS server's name behind it: who writes spaces and quotes into both can forge their line.
 Which captured header stands where, only the configuration knows: `intake.fields` can name
-`captured.request.N`, `captured.response.N` (from 1) and `captured.cookie`.
+`captured.request.N`, `captured.response.N` (from 1) and `captured.cookie`. Without that, only a
+list of addresses is taken for X-Forwarded-For; where that is not captured, another may look so.
 Every expression MUST stay linear in the line.
 """
 

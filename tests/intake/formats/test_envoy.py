@@ -190,10 +190,16 @@ def test_what_is_no_request(name, data, reason):
     assert outcome(data) == reason
 
 
-def test_who_vouches_for_envoys_own_answer_says_so():
-    data = record(downstream_remote_address="192.0.2.1:0", x_forwarded_for="192.0.2.1,10.0.0.9")
+@pytest.mark.parametrize(
+    "data",
+    [
+        istio(peer="192.0.2.1:0", forwarded="192.0.2.1,10.0.0.9"),
+        record(downstream_remote_address="192.0.2.1:0", x_forwarded_for="192.0.2.1,10.0.0.9"),
+    ],
+)
+def test_who_trusts_envoys_own_answer_says_so(data):
     found = parse(data, fields={"client_ip": "downstream_remote_address"})
-    assert found == parsed(peer="192.0.2.1:0", forwarded="192.0.2.1,10.0.0.9")
+    assert found == parsed(peer="192.0.2.1", forwarded="192.0.2.1,10.0.0.9")
 
 
 def test_what_refused_a_request_can_be_configured():
