@@ -13,8 +13,9 @@ from typing import Any
 
 from intake.formats._base import clean, unreadable
 
-# A whole string, or what stands for a value that is not there, or a comma too many.
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|:\s*+-?\s*+(?=[,}])|,\s*+(?=[}\]])', re.DOTALL)
+# A string, or what stands for a value that is not there, or a comma too many. A string that does
+# not end takes all the rest: else it would be looked for again from each of its quotes.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|:\s*+-?\s*+(?=[,}])|,\s*+(?=[}\]])', re.DOTALL)
 _ESCAPE = re.compile(
     r'(?P<hex>(?:\\x[0-9A-Fa-f]{2})++)|\\["\\/bfnrt]'
     r"|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}"

@@ -80,3 +80,11 @@ def test_any_bytes_in_a_string_lose_nothing_else(junk):
     assert found["b"] == 17
     assert found["a"] == junk.decode("utf-8", "backslashreplace")
     orjson.dumps(found)
+
+
+@pytest.mark.parametrize("part", [b'\\"', b'"', b'" "', b": ", b", ", b"\\", b"\\x2", b"\\ud83d"])
+def test_a_huge_line_is_read_as_a_short_one_is(part):
+    # Whatever takes work like the square of the line does not get to an end here.
+    for times in (3, 200_000):
+        with pytest.raises(Unreadable, match="not_json"):
+            read(b'{"a":' + part * times)
