@@ -12,11 +12,14 @@ import msgspec
 from evidence.log import Captured
 from evidence.settings import Capture as Limits
 from evidence.store import EmbeddedStore
+from incidents.owners import SPACE as OWNERS
+from incidents.owners import Owners
 from intake.frames import Batch
 from records.event import Actor, Exposure, RawLine
 from records.finding import Finding
 from records.ids import action_id, event_place
 from records.incident import Action, Incident, Receipt
+from records.stores import ExposureStore
 from responders.capture_evidence import CaptureEvidence, CaptureResult
 
 LOOK_BACK = "lookback"
@@ -26,17 +29,24 @@ _SLICE = 1_000
 _DEFAULT = Limits()
 
 
-def evidence_events(store: EmbeddedStore, incident: Incident) -> list[str]:
+def evidence_events(
+    store: EmbeddedStore, incident: Incident, exposures: ExposureStore | None = None
+) -> list[str]:
     """Events that the incident rests on: its findings' evidence and its actors' exposures.
 
     An address counts as an actor only where the incident has no principal and no session.
     Undetermined exposures are evidence where fan-out alone decided, while it went on.
+    `exposures` are the store's as they are known to be now, where somebody has them at hand.
     """
+    if exposures is None:
+        exposures = answered = Owners(store)
+        answered.load(store.load_state(OWNERS))
     findings = list(store.findings(incident.findings))
     events = dict.fromkeys(event for finding in findings for event in finding.evidence)
     rests_on = _evident(incident, findings)
     since_ms = _since_ms(incident)
-    for exposure in store.exposures_of(responsible(incident), since_ms, incident.last_seen_ms + 1):
+    until_ms = incident.last_seen_ms + 1
+    for exposure in exposures.exposures_of(responsible(incident), since_ms, until_ms):
         if rests_on(exposure):
             events[exposure.event] = None
     return store.with_halves(events)
@@ -253,9 +263,28 @@ class LaterLines:
         self._store = store
         self._limits = limits
         self._marks: dict[str, _Mark] | None = None
+        self._exposed: ExposureStore = store
+        """The store's exposures as they are known to be."""
 
-    def enter(self, grown: Iterable[Incident], came: Came, now_ms: int) -> None:
-        """Incidents as they stand after this frame; its exposures are in the store already."""
+    def enter_all(self, grown: Iterable[Incident], now_ms: int, exposures: ExposureStore) -> None:
+        """All that these incidents rest on, where any of it was entered before."""
+        for incident in grown:
+            if incident.id in self._known():
+                events = evidence_events(self._store, incident, exposures)
+                self._append(incident, events, now_ms)
+
+    def enter(
+        self,
+        grown: Iterable[Incident],
+        came: Came,
+        now_ms: int,
+        exposures: ExposureStore | None = None,
+    ) -> None:
+        """Incidents as they stand after this frame; its exposures are in the store already.
+
+        `exposures` are the store's as they are known to be now, if that is more than it holds.
+        """
+        self._exposed = exposures or self._store
         by_actor: dict[Actor, list[Exposure]] | None = None
         for incident in grown:
             if by_actor is None:
@@ -286,7 +315,7 @@ class LaterLines:
         if before is not None:
             self._append(incident, self._later(incident, before, mark, came, by_actor), now_ms)
         elif not about_to_be:
-            self._append(incident, evidence_events(self._store, incident), now_ms)
+            self._append(incident, self._evidence(incident), now_ms)
         if mark != before:
             self._known()[incident.id] = mark
             self._store.save_state([(_SPACE, incident.id, msgspec.msgpack.encode(mark))])
@@ -303,7 +332,7 @@ class LaterLines:
         store, named = self._store, set(incident.findings)
         new = [finding for finding in came.findings if finding.id in named]
         if mark.first_ms < before.first_ms or any(finding.undetermined for finding in new):
-            return evidence_events(store, incident)
+            return self._evidence(incident)
         if mark.findings != before.findings + len(new):
             new = list(store.findings(incident.findings))
         events = dict.fromkeys(event for finding in new for event in finding.evidence)
@@ -316,7 +345,7 @@ class LaterLines:
     def _exposures(
         self, before: _Mark, mark: _Mark, by_actor: Mapping[Actor, list[Exposure]]
     ) -> Iterator[Exposure]:
-        exposures_of = self._store.exposures_of
+        exposures_of = self._exposed.exposures_of
         for actor in mark.actors:
             for exposure in by_actor.get(actor, []):
                 if mark.since_ms <= exposure.time_ms <= mark.last_ms:
@@ -327,6 +356,9 @@ class LaterLines:
             yield from exposures_of(mark.actors, mark.since_ms, before.since_ms)
         if mark.last_ms > before.last_ms:
             yield from exposures_of(mark.actors, before.last_ms + 1, mark.last_ms + 1)
+
+    def _evidence(self, incident: Incident) -> list[str]:
+        return evidence_events(self._store, incident, self._exposed)
 
     def _append(self, incident: Incident, events: Iterable[str], now_ms: int) -> None:
         lines = list(self._store.lines(self._store.with_halves(events)))

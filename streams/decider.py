@@ -4,20 +4,23 @@ It wires store, population, desk and outbox for both shells: the embedded pipeli
 frame as it was read, the Kafka worker what came of many frames on many machines. No judgement here.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from evidence.store import EmbeddedStore
 from incidents.denials import Denials
-from incidents.fold import Desk
+from incidents.fold import Desk, Folded
 from incidents.mistakes import Withdrawal
+from incidents.owners import SPACE as OWNERS
+from incidents.owners import Answer
 from incidents.population import Population
 from incidents.settings import NeverBlock
 from intake.frames import Batch
 from records.finding import Finding
 from records.incident import Action, Incident, Receipt
+from records.stores import ExposureStore
 from streams.entries import Entries, enter_configuration
 from streams.settings import Settings
 from streams.tally import Tally
@@ -43,8 +46,14 @@ class Performer(Protocol):
         """Have actions that were a mistake undone, wherever they stand."""
         ...
 
-    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
-        """Enter what incidents took in since their capture."""
+    def keep(
+        self, grown: list[Incident], step: Step, now_ms: int, exposures: ExposureStore
+    ) -> None:
+        """Enter what incidents took in since their capture; `exposures` as they are now known."""
+        ...
+
+    def keep_all(self, grown: list[Incident], now_ms: int, exposures: ExposureStore) -> None:
+        """Enter what incidents rest on, whenever it was: owners of it have become known."""
         ...
 
 
@@ -76,7 +85,7 @@ class Decider:
         self._performer = performer
         self._settings = settings
         self._entries = Entries(store)
-        self._watermark_ms = 0
+        self._watermark_ms = self._history_from_ms = 0
         # A task that begins anew from its journal is no start.
         self._starts = not population_apart
         self._configured = False
@@ -115,19 +124,37 @@ class Decider:
             findings = store.put_findings(findings)
             entries.findings(findings, now_ms)
             self.tally.found(findings)
-        folded = self.desk.fold(findings, batch.exposures, now_ms, history_from_ms, watermark_ms)
+        self._watermark_ms, self._history_from_ms = watermark_ms, history_from_ms
+        # Stored as they came, folded as they are known to be.
+        exposures = list(self.desk.owners.resolved(batch.exposures))
+        batch = msgspec.structs.replace(batch, exposures=exposures)
+        folded = self.desk.fold(findings, exposures, now_ms, history_from_ms, watermark_ms)
+        self._keep(folded, now_ms)
+        step = Step(batch, findings, folded.incidents, folded.actions)
+        if self._performer is not None:
+            self._performer.keep(folded.grown, step, now_ms, self.desk.owners)
+        return step
+
+    def answer(self, answers: Iterable[Answer], now_ms: int) -> list[Incident]:
+        """Take in whose objects they were; the incidents that changed by it, kept."""
+        history_from_ms = self._history_from_ms or self.tally.first_ms
+        watermark_ms = self._watermark_ms or self.tally.last_ms
+        folded = self.desk.answer(answers, now_ms, history_from_ms, watermark_ms)
+        self._keep(folded, now_ms)
+        if self._performer is not None:
+            self._performer.keep_all(folded.grown, now_ms, self.desk.owners)
+        return folded.incidents
+
+    def _keep(self, folded: Folded, now_ms: int) -> None:
+        store = self.store
         if folded.incidents:
             store.put_incidents(folded.incidents)
-        self._watermark_ms = watermark_ms
-        entries.incidents(folded.incidents, now_ms, watermark_ms)
+        self._entries.incidents(folded.incidents, now_ms, self._watermark_ms)
         for action in folded.actions:
             store.log.append_intent(action)
-        step = Step(batch, findings, folded.incidents, folded.actions)
         if (performer := self._performer) is not None:
             performer.intend(folded.actions, now_ms)
             performer.withdraw(folded.withdrawn, now_ms)
-            performer.keep(folded.grown, step, now_ms)
-        return step
 
     @property
     def settings(self) -> Settings:
@@ -154,6 +181,7 @@ class Decider:
         for space, state in (
             ("population", self.population),
             ("incidents", self.desk),
+            (OWNERS, self.desk.owners),
             ("denials", self.denials),
         ):
             for key, value in state.take_dirty():
@@ -164,6 +192,7 @@ class Decider:
         """Take up where the last checkpoint left off."""
         store = self.store
         self.population.load(store.load_state("population"))
+        self.desk.owners.load(store.load_state(OWNERS))
         self.desk.load(store.load_state("incidents"))
         self.denials.load(store.load_state("denials"))
         for key, value in store.load_state("runner"):

@@ -21,6 +21,7 @@ from incidents.mistakes import Withdrawal
 from incidents.settings import NeverBlock
 from intake.frames import SourceState
 from records.incident import Action, Guard, Incident, Receipt
+from records.stores import ExposureStore
 from responders._base import Responder
 from streams.approvals import by_person
 from streams.beside import Beside, ended, keep_up
@@ -96,9 +97,15 @@ class Outbox:
         for one in withdrawn:
             withdraw(self._store, one.action, one.why, now_ms)
 
-    def keep(self, grown: list[Incident], step: Step, now_ms: int) -> None:
+    def keep(
+        self, grown: list[Incident], step: Step, now_ms: int, exposures: ExposureStore
+    ) -> None:
         """Lines that came after an incident's capture, each entered once."""
-        self._later.enter(grown, step, now_ms)
+        self._later.enter(grown, step, now_ms, exposures)
+
+    def keep_all(self, grown: list[Incident], now_ms: int, exposures: ExposureStore) -> None:
+        """Lines that turned out to be an incident's."""
+        self._later.enter_all(grown, now_ms, exposures)
 
 
 class Live:
