@@ -16,11 +16,11 @@ from intake.line import Parsed
 from intake.redact import mask, mask_line, mask_target
 from intake.spaces import Spaces, id_space, is_same
 from intake.spelling import canonical_path
+from intake.spent import short_digest
 from records.event import RawLine
 from records.ids import event_id
 from records.kinds import TRUSTED, Provenance
 
-DIGEST_BYTES = 8
 _LONGEST_ID = 256
 """Clients write these ids: a longer one says nothing that a shorter could not."""
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -95,12 +95,6 @@ def half_of(
     return Half(
         gateway, source, offset, parsed, caller, credentials, late, line, path, request, trace, key
     )
-
-
-def short_digest(text: str) -> bytes:
-    """DIGEST_BYTES that stand for a text while it is remembered."""
-    data = text.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 def plain_id(value: str | None) -> str:

@@ -10,22 +10,14 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from itertools import takewhile
 from pathlib import PurePath
 from typing import NamedTuple
 
 import msgspec
 
-from intake.halves import (
-    DIGEST_BYTES,
-    Half,
-    is_same_request,
-    is_surely_same,
-    reduced,
-    says_the_same,
-    short_digest,
-)
+from intake.halves import Half, is_same_request, is_surely_same, reduced, says_the_same
 from intake.settings import Join
+from intake.spent import Spent, short_digest
 
 MOST_WAITING = 500_000
 """Beyond, those that have waited longest are judged alone."""
@@ -36,7 +28,7 @@ SLACK_S = 5
 _AT_ONCE = 4_096
 _MOST_ALIKE = 32
 """Halves of one id that wait on one side; whoever sends more must not make look-ups slow."""
-_SPACE, _SPENT, _PROGRESS = "intake.join", "intake.join.spent", "intake.join.progress"
+_SPACE, _PROGRESS = "intake.join", "intake.join.progress"
 
 
 class Request(NamedTuple):
@@ -96,13 +88,17 @@ class Joiner:
         self._frontier = 0
         """All halves before this second have met whoever was to come."""
         self._now_s = 0
-        self._spent: dict[bytes, int] = {}
-        """Keys and traces that a request had, and when: a line that repeats one is not joined."""
+        self._spent = Spent("intake.join.spent", most_waiting, tracking=tracking)
+        """Keys and traces of requests, lately: a line that repeats one is not joined by it."""
         self._tracking = tracking
         self._fresh: dict[int, Half] = {}
         self._kept: set[int] = set()
         self._gone: set[int] = set()
-        self._respent: set[int] = set()
+
+    @property
+    def patience_s(self) -> int:
+        """How far both logs go past a line that waits."""
+        return self._reach_s
 
     def is_gateway(self, name: str) -> bool | None:
         """Which log a source of this name is; None for one that is not joined."""
@@ -195,7 +191,7 @@ class Joiner:
         twins = [one for one in mine.requests.get(half.request, ()) if one.key == half.key]
         if half.key in self._spent or (half.gateway and twins):
             # Nothing tells this request from another one of the same id.
-            self._spend(half.key)
+            self._spent.note(half.key, self._now_s)
             for one in twins if half.gateway else ():
                 _drop(mine.requests, one.request, one)
                 one.request = ""
@@ -213,7 +209,7 @@ class Joiner:
         trace = short_digest(half.trace)
         twins = self._gateways.traces.get(half.trace, ())
         if twins or trace in self._spent:
-            self._spend(trace)
+            self._spent.note(trace, self._now_s)
             for one in twins:
                 _drop(self._gateways.traces, one.trace, one)
                 one.trace = ""
@@ -272,9 +268,9 @@ class Joiner:
         gateway, service = (half, other) if half.gateway else (other, half)
         for one in (gateway, service):
             if one.request:
-                self._spend(one.key)
+                self._spent.note(one.key, self._now_s)
         if gateway.trace:
-            self._spend(short_digest(gateway.trace))
+            self._spent.note(short_digest(gateway.trace), self._now_s)
         self._leave(other)
         if half.number:
             self._leave(half)
@@ -305,12 +301,7 @@ class Joiner:
                 self._let_go(half, ready)
         while self._seconds and self._seconds[0] < frontier:
             self._let_go_oldest(ready)
-        forgotten = list(
-            takewhile(lambda item: item[1] < frontier - self._reach_s, self._spent.items())
-        )
-        for key, second in forgotten:
-            del self._spent[key]
-            self._touch_spent(second)
+        self._spent.forget(frontier - self._reach_s)
 
     def _waits(self, half: Half) -> bool:
         return half.number in self._buckets.get(half.time_ms // 1000, ())
@@ -332,18 +323,6 @@ class Joiner:
             self._leave(half)
             ready.append(Request(half))
 
-    def _spend(self, key: bytes) -> None:
-        before = self._spent.pop(key, self._now_s)
-        self._spent[key] = self._now_s
-        self._touch_spent(before)
-        self._touch_spent(self._now_s)
-        if len(self._spent) > self._most_waiting:
-            self._touch_spent(self._spent.pop(next(iter(self._spent))))
-
-    def _touch_spent(self, second: int) -> None:
-        if self._tracking:
-            self._respent.add(second)
-
     def _change(self, half: Half) -> None:
         if self._tracking:
             self._fresh[half.number] = half
@@ -360,13 +339,7 @@ class Joiner:
             yield _SPACE, f"{number:x}", _encode(reduced(half))
         self._kept |= self._fresh.keys()
         self._fresh.clear()
-        spent: dict[int, list[bytes]] = {second: [] for second in self._respent}
-        for key, second in self._spent.items():
-            if second in spent:
-                spent[second].append(key)
-        self._respent.clear()
-        for second, keys in spent.items():
-            yield _SPENT, str(second), _encode(b"".join(keys)) if keys else b""
+        yield from self._spent.take_dirty()
         progress = _Progress(self._marks, self._now_s, self._frontier, self._number)
         yield _PROGRESS, "", _encode(progress)
 
@@ -376,10 +349,7 @@ class Joiner:
             progress = msgspec.msgpack.decode(value, type=_Progress)
             self._marks, self._now_s = progress.marks, progress.now_s
             self._frontier, self._number = progress.frontier, progress.number
-        for second, packed in sorted((int(key), value) for key, value in load_state(_SPENT)):
-            value = msgspec.msgpack.decode(packed, type=bytes)
-            for at in range(0, len(value), DIGEST_BYTES):
-                self._spent[value[at : at + DIGEST_BYTES]] = second
+        self._spent.load(load_state)
         halves = [msgspec.msgpack.decode(value, type=Half) for _, value in load_state(_SPACE)]
         for half in sorted(halves, key=lambda half: half.number):
             self._wait(half)

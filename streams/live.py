@@ -152,6 +152,8 @@ class Live:
         """Something came that nobody had to look for, or it is the end."""
         self._all_read = asyncio.Event()
         self._inbox, self._reception = inbox, reception
+        self._read_s = clock.monotonic_s()
+        """When something was last read."""
         self._taken: list[Delivery] = []
         """From the inbox, and not yet durable."""
         self._prune_at_s = clock.monotonic_s() + PRUNE_S
@@ -216,6 +218,8 @@ class Live:
                 return
         if not ends:
             self._caught_up()
+        elif piped is None:
+            self._settle_all()
         while not (self._stopping.is_set() or (ends and (piped is None or piped.finished))):
             # One at a time: what is polled and not taken would be lost.
             found = (frame for f in self.followers if (frame := f.poll(finish=once)) is not None)
@@ -223,6 +227,13 @@ class Live:
             waits = self._inbox is not None and not self._inbox.is_empty
             await _pause(self._woken, 0 if busy or waits else POLL_S)
             self._woken.clear()
+        if ends and piped is not None and piped.finished:
+            self._settle_all()
+
+    def _settle_all(self) -> None:
+        """Judge what waited for its other half in vain: no log has more lines."""
+        while self._commit(iter(()), settles=True):
+            pass
 
     def _wake_from_anywhere(self) -> Callable[[], object]:
         """Has `_read` look at once; may be called in any thread, and after the end."""
@@ -281,11 +292,12 @@ class Live:
                 return
             await asyncio.sleep(wait_s)
 
-    def _commit(self, frames: Iterator[Frame]) -> bool:
+    def _commit(self, frames: Iterator[Frame], *, settles: bool = False) -> bool:
         """Frames for up to COMMIT_S in one transaction, with the state and positions they lead to.
 
         With them goes some of what listeners brought, whose senders are told when it is durable.
-        False where there was no frame.
+        False where there was no frame. `settles`: lines that wait for their other half are judged,
+        as when nothing has come for so long that event time does not move any more.
         """
         pipeline, store = self._pipeline, self._store
         steps: list[tuple[Frame, Step]] = []
@@ -294,7 +306,11 @@ class Live:
         first = next(frames, None)
         if self._inbox is not None:
             self._taken = self._inbox.take(_RECEIVE_BYTES)
-        if first is None and not self._taken:
+        idle = first is None and not self._taken
+        if not idle:
+            self._read_s = started_s
+        settles = settles or started_s - self._read_s >= pipeline.patience_s
+        if idle and not (settles and pipeline.waiting):
             return False
         with store.transaction():
             if self._taken and self._reception is not None:
@@ -308,6 +324,9 @@ class Live:
                     or self._stopping.is_set()
                 ):
                     break
+            if idle and (step := pipeline.settle(now_ms)) is not None:
+                source = pipeline.sources[step.batch.source]
+                steps.append((Frame(source.id, source.name, source.position, b""), step))
             pipeline.checkpoint()
             if self._history is not None:
                 self._history.stage(store)
@@ -318,7 +337,7 @@ class Live:
         for frame, step in steps:
             self._watch(frame, step)
         self._prune(self._now_ms())
-        return first is not None
+        return first is not None or idle
 
     def _now_ms(self) -> int:
         return self._pipeline.watermark_ms if self._event_time else self._clock.now_ms()

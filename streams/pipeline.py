@@ -122,6 +122,16 @@ class Pipeline:
         )
 
     @property
+    def waiting(self) -> int:
+        """Lines that wait for their other half."""
+        return self.reader.joiner.waiting if self.reader.joiner is not None else 0
+
+    @property
+    def patience_s(self) -> float:
+        """How long a line waits at most while others come."""
+        return self.reader.joiner.patience_s if self.reader.joiner is not None else 0
+
+    @property
     def tally(self) -> Tally:
         """What was read and judged so far."""
         return self.decider.tally

@@ -16,7 +16,6 @@ from intake.halves import (
     plain_path,
     reduced,
     says_the_same,
-    short_digest,
 )
 from intake.identity import Caller
 from intake.line import Parsed
@@ -276,4 +275,3 @@ def test_what_tells_requests_of_one_id_apart():
     }
     assert len(keys) == 5
     assert half(line()).key == b""
-    assert len(short_digest("\ud800")) == 8
