@@ -1,36 +1,30 @@
 """Who a request was authenticated as, and how far that can be believed (JUDGEMENT: provenance).
 
-In: what a line says about its caller. Out: principal, provenance, claimed user, session digest.
-Credentials go into the keyed digest here and nowhere further.
+In: what a line says about its caller. Out: principal, provenance, claimed users, session digest.
+Credentials go into the keyed digest here and nowhere further. A person is (issuer, subject): a
+subject of an issuer whose users are not those of the paths is `ISSUER#SUBJECT`, never a plain id.
 """
 
-import base64
-import binascii
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
-import orjson
 
+from intake.issuers import Issuers
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.spaces import Spaces, canonical_id, id_space, is_same
-from records.kinds import TRUSTED, Authentication, Provenance
+from intake.tokens import Token, Tokens, Verifier
+from records.kinds import TRUSTED, Authentication, Provenance, TokenFault
 
-SHARED_ADDRESSES = 20
-"""A credential that serves more addresses than this, each its own user, is an app key."""
-_COUNTED_ADDRESSES = 64
-_MAX_TOKENS = 20_000
 _MAX_IDS = 50_000
 _MAX_SESSIONS = 50_000
 _MAX_CALLERS = 250_000
+_MAX_CLAIMS = 1_000
 _CACHED_LENGTH = 2_048
 _LONGEST_ID = 256
 _LOGGED_PRINCIPALS = 20
 _LOGGED_SHARE = 0.8
-_REDACTED = re.compile(
-    r"\W*|.*(?:\*{3}|\.{3}$|x{6}|redact|filtered|masked|removed|hidden).*", re.IGNORECASE
-)
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
@@ -43,18 +37,13 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     session: str
     claim_only: bool
     """The principal is only what an identity header said."""
-
-
-class Token(msgspec.Struct, frozen=True, gc=False):
-    """What a bearer token says without being checked."""
-
-    subject: str
-    sid: str
-    """Digest of its `sid`; "" without one, or where nobody can have vouched for it."""
-    digest: str
-    """Digest of itself; "" if it was redacted."""
-    unsigned: bool
-    """It says of itself that nobody signed it (`alg: none`)."""
+    claims: tuple[str, ...] = ()
+    """Further users that identity headers name, where they do not agree."""
+    behalf: str = ""
+    """For whom a verified token lets the principal act (RFC 8693)."""
+    qualified: bool = False
+    """The principal is of an issuer whose subjects are not the users that paths name."""
+    token: TokenFault = ""
 
 
 class Credentials(msgspec.Struct):
@@ -64,6 +53,8 @@ class Credentials(msgspec.Struct):
     lines: int = 0
     with_principal: int = 0
     principals: set[str] = msgspec.field(default_factory=set)
+    issuers: Issuers = msgspec.field(default_factory=Issuers)
+    """Whose tokens the source logs."""
 
     def note(self, principal: str, provenance: Provenance, *, basic_user: bool) -> None:
         """Count one line. A vouched principal settles it; below, a clear majority must.
@@ -84,17 +75,17 @@ class Credentials(msgspec.Struct):
                     self.principals.clear()
 
 
-class _Use(msgspec.Struct):
-    """Where a session was used: its first address, and once there are more, by address."""
+class _Who(NamedTuple):
+    """A principal, before sessions and claims."""
 
-    first: str
-    by_address: dict[str, tuple[str, int]] = {}
-    """Address -> (the one user it asks about or "", requests)."""
-    shared: bool = False
+    principal: str = ""
+    provenance: Provenance = ""
+    qualified: bool = False
+    behalf: str = ""
 
 
 class Identity:
-    """Resolves callers; keeps the id spaces of principals and which sessions are shared."""
+    """Resolves callers; keeps the id spaces of principals."""
 
     def __init__(
         self,
@@ -102,19 +93,18 @@ class Identity:
         digest: Callable[[str], str],
         people: Mapping[str, str],
         spaces: Spaces,
+        verifier: Verifier | None = None,
     ) -> None:
         self._digest = digest
         self._people = people
         self._spaces = spaces
-        self._claim = settings.jwt.claim
         self._vouched = settings.trust.principal == "gateway"
-        self._honoured = settings.identity_headers[0].honoured if settings.identity_headers else ""
-        self._tokens: dict[str, Token] = {}
+        self._honoured = [header.honoured for header in settings.identity_headers] or ["unknown"]
+        self._issuers = frozenset(issuer.rstrip("/") for issuer in settings.jwt.issuers)
+        self.tokens = Tokens(digest, settings.jwt.claim, settings.jwt.audience, verifier)
         self._digests: dict[str, str] = {}
         self._principals: dict[str, str] = {}
         self._ids = {"principal": self._principals}
-        self._sessions: dict[str, _Use] = {}
-        self._dirty: set[str] = set()
         self._callers: dict[tuple[str, str | None], Caller] = {}
 
     def canonical(self, field: str, value: str) -> str:
@@ -138,6 +128,7 @@ class Identity:
         if (
             line.principal is None
             or line.claimed is not None
+            or line.other_claims
             or line.authorization is not None
             or line.jwt_payload is not None
             or line.status == 401
@@ -156,30 +147,14 @@ class Identity:
         return caller
 
     def _caller(self, line: Parsed, credentials: Credentials) -> Caller:
-        claimed = line.claimed
         if line.status == 401:
             # Not accepted: whoever it said it was, it was not.
-            if claimed:
-                claimed = self._claimed(claimed, "")
-            return Caller("", "", "unlogged", claimed or "", "", False)
-        principal = session = ""
-        provenance: Provenance = ""
+            claimed, claims = self._claims(line, "")
+            return Caller("", "", "unlogged", claimed, "", False, claims)
         token = None
         if line.authorization or line.jwt_payload:
-            token = self._token(line.authorization or "", line.jwt_payload or "")
-        if line.principal:
-            name, provenance = line.principal, "gateway"
-            principal = self._principals.get(name) or self.canonical("principal", name)
-        elif token is not None and token.subject:
-            provenance = "gateway" if self._vouched and not token.unsigned else "unverified"
-            principal = self.canonical(_FIELDS[provenance], token.subject)
-        elif line.asserted:
-            provenance = "gateway" if self._vouched else "asserted"
-            principal = self.canonical(_FIELDS[provenance], line.asserted)
-        if token is not None and (token.sid or not line.session):
-            session = token.sid or token.digest
-        elif line.session:
-            session = self._digests.get(line.session) or self._session(line.session)
+            token = self.tokens.read(line.authorization or "", line.jwt_payload or "")
+        principal, provenance, qualified, behalf = self._who(line, token, credentials)
         if not principal:
             # Nothing but white space, perhaps, in a field that names somebody on other lines.
             provenance = ""
@@ -187,33 +162,134 @@ class Identity:
             not credentials.provenance or provenance in TRUSTED
         ):
             credentials.note(principal, provenance, basic_user=line.basic_user)
+        session = ""
+        if token is not None:
+            session = self._session_of(token, line, principal if provenance in TRUSTED else "")
+        elif line.session:
+            session = self._digests.get(line.session) or self._session(line.session)
         authentication: Authentication
         if principal:
             authentication = "known"
         else:
             authentication = "anonymous" if credentials.provenance else "unlogged"
-        if not claimed:
-            return Caller(principal, provenance, authentication, "", session, False)
-        claimed = self._claimed(claimed, principal)
-        if claimed and authentication == "unlogged":
-            return Caller(claimed, "asserted", "known", claimed, session, True)
-        return Caller(principal, provenance, authentication, claimed, session, False)
+        claimed, claims = "", ()
+        if line.claimed or line.other_claims:
+            claimed, claims = self._claims(line, principal)
+        claim_only = bool(claimed) and authentication == "unlogged"
+        if claim_only:
+            principal, provenance, authentication = claimed, "asserted", "known"
+        return Caller(
+            principal,
+            provenance,
+            authentication,
+            claimed,
+            session,
+            claim_only,
+            claims,
+            behalf,
+            qualified,
+            token.fault if token is not None else "",
+        )
 
-    def _claimed(self, value: str, principal: str) -> str:
-        """The user that an identity header names; of several, the first that is not the caller."""
-        if self._honoured == "never":
-            return ""
-        found = ""
-        for part in value.split(",") if "," in value else (value,):
-            claim = self.canonical("claimed", part)
-            if claim and principal and claim != principal:
-                claim = self._spaces.spelled(principal, "claimed", claim)
-                if is_same(claim, principal, id_space(principal)):
-                    claim = principal
-            found = found or claim
-            if claim not in {"", principal}:
-                return claim
-        return found
+    def _who(self, line: Parsed, token: Token | None, credentials: Credentials) -> _Who:
+        """Who asked, by the best that the line has to say of it."""
+        named = line.principal
+        if token is not None and token.subject:
+            verified = token.is_verified_at(line.time_ms)
+            believed = verified or (not token.doubted and (self._vouched or bool(named)))
+            if token.issuer:
+                credentials.issuers.note(token.issuer, token.subject, vouched=believed)
+            if not named:
+                provenance: Provenance = "unverified"
+                if believed:
+                    provenance = "verified" if verified else "gateway"
+                return self._of_token(token, provenance, credentials)
+            if not token.doubted and _is_any(named, token.subject, token.actor):
+                # The gateway names the subject; the token says whose subject that is.
+                return self._of_token(
+                    token, "verified" if verified else "gateway", credentials, named=True
+                )
+        if named:
+            return _Who(
+                self._principals.get(named) or self.canonical("principal", named), "gateway"
+            )
+        if line.asserted:
+            provenance = "gateway" if self._vouched else "asserted"
+            return _Who(self.canonical(_FIELDS[provenance], line.asserted), provenance)
+        return _Who()
+
+    def _of_token(
+        self,
+        token: Token,
+        provenance: Provenance,
+        credentials: Credentials,
+        *,
+        named: bool = False,
+    ) -> _Who:
+        """The person that a token names. `named`: the gateway gives the id too."""
+        home = credentials.issuers.home
+        field = _FIELDS[provenance]
+
+        def person(issuer: str, subject: str) -> tuple[str, bool]:
+            if self._issuers:
+                apart = issuer.rstrip("/") not in self._issuers
+            else:
+                apart = issuer != home and bool(home or not named)
+            if not (apart and issuer):
+                return self.canonical(field, subject), False
+            name = f"{issuer}#{canonical_id(subject)}"
+            user = self._people.get(name)
+            return (name, True) if user is None else (user, False)
+
+        user, apart = person(token.issuer, token.subject)
+        if token.actor and provenance == "verified":
+            actor, apart = person(token.actor_issuer, token.actor)
+            return _Who(actor, provenance, apart, user)
+        return _Who(user, provenance, apart)
+
+    def _session_of(self, token: Token, line: Parsed, vouched: str) -> str:
+        """The session of a request with a token, by the best of its names (JUDGEMENT: session)."""
+        if token.sid:
+            return token.sid
+        if line.session:
+            return self._session(line.session)
+        if token.family:
+            return token.family
+        if vouched and line.user_agent:
+            # The next token of the same login is another text.
+            return self._session(f"{vouched}\0{line.user_agent}")
+        return token.digest
+
+    def _claims(self, line: Parsed, principal: str) -> tuple[str, tuple[str, ...]]:
+        """The user that identity headers name, and the others if they name several.
+
+        Of several the first that is not the caller; what is always honoured comes first. Where
+        nobody else says who asks, a list in one header is one word.
+        """
+        said = [(0, line.claimed)] if line.claimed else []
+        said += line.other_claims
+        known = [(self._honoured[at], value) for at, value in said if at < len(self._honoured)]
+        known = [(honoured, value) for honoured, value in known if honoured != "never"]
+        if len(known) > 1:
+            known.sort(key=lambda item: item[0] != "always")
+        own = ""
+        others: dict[str, None] = {}
+        for _, value in known:
+            for part in value.split(",", _MAX_CLAIMS)[:_MAX_CLAIMS] if "," in value else (value,):
+                claim = self.canonical("claimed", part)
+                if claim and principal and claim != principal:
+                    claim = self._spaces.spelled(principal, "claimed", claim)
+                    if is_same(claim, principal, id_space(principal)):
+                        claim = principal
+                if claim and claim != principal:
+                    others[claim] = None
+                    if not principal:
+                        break
+                own = own or claim
+        if not others:
+            return own, ()
+        first, *rest = others
+        return first, tuple(rest)
 
     def _session(self, value: str) -> str:
         known = self._digests.get(value)
@@ -225,103 +301,13 @@ class Identity:
                 self._digests[value] = known
         return known
 
-    def is_shared(self, session: str, ip: str, user: str) -> bool:
-        """Whether a session is an app key: over 20 addresses, most keeping a user of their own.
 
-        An attacker who carries one session over many addresses does not look so: there, each
-        address asks about many users. Counts one request of `ip` about `user`.
-        """
-        use = self._sessions.get(session)
-        if use is None:
-            if len(self._sessions) >= _MAX_SESSIONS:
-                self._sessions.clear()
-                self._dirty.clear()
-            self._sessions[session] = _Use(ip)
-            self._dirty.add(session)
-            return False
-        if use.shared or (ip == use.first and not use.by_address):
-            return use.shared
-        by_address = use.by_address
-        before = by_address.get(ip)
-        if before is None:
-            if len(by_address) < _COUNTED_ADDRESSES:
-                by_address[ip] = (user, 1)
-                self._dirty.add(session)
-            return False
-        kept = user if before[0] == user else ""
-        by_address[ip] = (kept, before[1] + 1)
-        if before == (user, 1) or kept != before[0]:
-            self._dirty.add(session)
-            if len(by_address) > SHARED_ADDRESSES:
-                stable = [user for user, count in by_address.values() if user and count > 1]
-                several = len(set(stable)) * 2 > len(stable)
-                use.shared = several and len(stable) * 2 > len(by_address)
-        return use.shared
-
-    def _token(self, authorization: str, payload: str) -> Token:
-        # The payload names the caller; the header may be redacted and so the same for all.
-        text = payload or authorization
-        known = self._tokens.get(text)
-        if known is None:
-            known = self._read_token(authorization, payload)
-            if len(text) <= _CACHED_LENGTH:
-                if len(self._tokens) >= _MAX_TOKENS:
-                    self._tokens.clear()
-                self._tokens[text] = known
-        return known
-
-    def _read_token(self, authorization: str, payload: str) -> Token:
-        scheme, _, rest = authorization.partition(" ")
-        bare = rest.strip() if rest and scheme.lower() in _SCHEMES else authorization
-        parts = bare.split(".")
-        claims = _claims(payload) if payload else {}
-        unsigned = False
-        if not payload and len(parts) == 3:
-            claims = _claims(parts[1])
-            unsigned = not parts[2] or str(_claims(parts[0]).get("alg", "")).lower() == "none"
-        subject, sid = _text(claims.get(self._claim)), _text(claims.get("sid"))
-        text = payload or bare
-        # A JWT cut short is a header, which all of them share.
-        redacted = _REDACTED.fullmatch(text) or (bare.startswith("eyJ") and len(parts) < 3)
-        return Token(
-            subject,
-            self._digest(sid) if sid and not unsigned else "",
-            "" if redacted and not payload else self._digest(text),
-            unsigned,
-        )
-
-    def take_dirty(self) -> list[tuple[str, bytes]]:
-        """Sessions below a vouched principal whose addresses changed."""
-        items = [(key, msgspec.msgpack.encode(self._sessions[key])) for key in sorted(self._dirty)]
-        self._dirty.clear()
-        return items
-
-    def load(self, items: Iterator[tuple[str, bytes]]) -> None:
-        """Restore what `take_dirty` gave."""
-        for key, value in items:
-            self._sessions[key] = msgspec.msgpack.decode(value, type=_Use)
-
-
-_SCHEMES = frozenset({"bearer", "token", "jwt"})
 _FIELDS: dict[Provenance, str] = {
-    "gateway": "principal", "unverified": "asserted", "asserted": "asserted",
+    "verified": "principal", "gateway": "principal", "unverified": "asserted",
+    "asserted": "asserted",
 }  # fmt: skip
 """The field of a principal's id: what clients wrote says nothing about what others look like."""
 
 
-def _text(claim: object) -> str:
-    return str(claim) if isinstance(claim, str | int) and not isinstance(claim, bool) else ""
-
-
-def _claims(segment: str) -> dict[str, object]:
-    try:
-        if segment.startswith("{"):
-            data = segment.encode()
-        else:
-            if "." in segment:
-                segment = segment.split(".")[1]
-            data = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        claims = orjson.loads(data)
-    except (binascii.Error, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
+def _is_any(name: str, *others: str) -> bool:
+    return canonical_id(name) in map(canonical_id, others)

@@ -7,17 +7,21 @@ is notable. All the words are JUDGEMENT's; severity and reaction are decided els
 from collections.abc import Callable, Iterator, Sequence
 
 from intake.addresses import ClientAddresses, named_headers
+from intake.comparison import Comparison
+from intake.excess import Excess
 from intake.identity import Caller, Credentials, Identity
 from intake.line import Parsed, Unreadable
-from intake.outcome import effect_of, outcome_of
-from intake.ownership import PENDING, Ownerships, Permissions, Tables
+from intake.outcome import answer_of, effect_of, last_status
+from intake.ownership import Ownerships, Permissions, Tables
 from intake.places import Place
 from intake.promotion import Promotion
 from intake.routes import Routes
+from intake.sessions import Sessions
 from intake.settings import IntakeSettings
 from intake.signals import Judged, Signals, exposures, is_notable
 from intake.sites import is_cross_site
-from intake.spaces import Spaces, canonical_id, id_space, is_distinctive, is_same
+from intake.spaces import Spaces, canonical_id, id_space, is_distinctive
+from intake.tenants import Tenants
 from records.event import AccessEvent, Exposure, Signal
 from records.kinds import TRUSTED, Effect, Outcome, Verdict
 
@@ -39,7 +43,11 @@ class Judge:
         self.spaces = Spaces()
         self.promotion = Promotion()
         self.addresses = ClientAddresses(settings.trusted_proxies, named_headers(settings.fields))
-        self.identity = Identity(settings, credential_digest, tables.people, self.spaces)
+        self.identity = Identity(
+            settings, credential_digest, tables.people, self.spaces, tables.verifier
+        )
+        self.sessions = Sessions()
+        self.tenants = Tenants(settings, tables.people)
         listed = frozenset(canonical_id(value) for value in canaries)
         sources = [source.route for source in settings.ownership]
         self.routes = Routes(settings.routes, settings.sensitive, sources, listed)
@@ -47,15 +55,26 @@ class Judge:
         self._permissions = Permissions(settings, tables)
         self._canaries = listed
         self._people = tables.people
-        self._users = frozenset(tables.people.values())
+        self.comparison = Comparison(self.spaces, tables.people)
+        self.incomparable = self.comparison.incomparable
         self._signals = Signals()
-        self.incomparable: dict[str, int] = {}
-        """Route -> events whose principal and target are of different id spaces."""
+        self._own_blocks = settings.own_blocks
+        self._plain_200 = all(block.status != 200 for block in settings.own_blocks)
+        self.excess = Excess()
 
     def judge(
-        self, line: Parsed, source: str, offset: int, credentials: Credentials, *, late: bool
+        self,
+        line: Parsed,
+        source: str,
+        offset: int,
+        credentials: Credentials,
+        *,
+        late: bool,
+        caller: Caller | None = None,
     ) -> tuple[AccessEvent, Signal | None, list[Exposure]]:
         """The event of a line; its signal and exposures if it is notable.
+
+        `caller`: who asked, where more than this line says so.
 
         Raises:
             Unreadable: the line names no address at all.
@@ -63,9 +82,13 @@ class Judge:
         ip, ip_trusted = self.addresses.client(
             line.peer, line.forwarded, line.forwarded_elements, line.client
         )
-        if not ip:
+        if not ip and (caller is None or not (caller.session or caller.provenance in TRUSTED)):
+            # Somebody must answer for it: an address, a session or a vouched-for principal.
             raise Unreadable("no_address")
-        caller = self.identity.caller(line, credentials)
+        if not line.status and line.upstream_status is not None:
+            line.status = last_status(line.upstream_status)
+        if caller is None:
+            caller = self.identity.caller(line, credentials)
         place = self.routes.place(line.target)
         if place.named is not None and self._is_somebody(place.name):
             place = place.named
@@ -79,19 +102,24 @@ class Judge:
             and place.ordinary
             and size
             and not line.override_method
+            and line.blocked_by is None
+            and self._plain_200
         ):
             effect, outcome = "read", "proven"
         else:
             method = method.upper()
             effect = effect_of(method, route.last_word, route.effect, line.override_method)
-            outcome = outcome_of(
+            outcome = answer_of(
+                line,
                 method,
                 effect,
-                status,
-                size,
+                self._own_blocks,
                 known_error=route.error_bytes is not None and route.error_bytes == size,
                 graphql=route.graphql,
+                credential=route.category == "credential",
             )
+            if self._owners.learned is not None and caller.principal and not caller.claim_only:
+                self._owners.learned.note(line, method, place, caller.principal, outcome)
         if outcome == "ignored":
             # A preflight addresses nobody's data, whatever its path names.
             judged = _NOBODY
@@ -99,10 +127,14 @@ class Judge:
             judged = self._verdict(line, caller, place, ip, outcome, late=late)
         if place.slug is not None and outcome == "proven" and not late:
             self.routes.note_name(place.slug, caller.principal or ip)
+        canaries = self._asked_canaries(place, judged, caller) if self._canaries else ()
+        who, tenant = caller, line.tenant or place.tenant
+        if tenant:
+            who = self.tenants.qualify(caller, judged, line.tenant, place.tenant)
         session = caller.session
         if session and caller.provenance not in TRUSTED and judged.targets:
-            user = caller.claimed or judged.targets[0]
-            if self.identity.is_shared(session, ip, user):
+            user = who.claimed or judged.targets[0]
+            if self.sessions.is_shared(session, ip, user):
                 session = ""
         event = AccessEvent(
             f"{source}-{offset:x}",
@@ -119,12 +151,12 @@ class Judge:
             line.host or "",
             line.user_agent or "",
             line.request_id or "",
-            caller.principal,
-            caller.provenance,
-            caller.authentication,
-            caller.claimed,
+            who.principal,
+            who.provenance,
+            who.authentication,
+            who.claimed,
             session,
-            line.tenant or place.tenant,
+            tenant,
             judged.targets,
             place.object,
             route.category,
@@ -140,12 +172,14 @@ class Judge:
         if (
             (verdict in _ORDINARY or judged.allowed)
             and (not claimed or claimed == caller.principal)
-            and not self._canaries
+            and not (canaries or caller.token)
         ) or outcome == "ignored":
             return event, None, _NOTHING
-        mismatch = claimed != caller.principal and self._is_mismatch(caller, judged)
-        canaries = self._asked_canaries(place, judged, claimed) if self._canaries else ()
-        if not (mismatch or canaries or is_notable(event)):
+        mismatch = claimed != caller.principal and self.comparison.is_mismatch(
+            caller, judged.allowed
+        )
+        notable = bool(mismatch or canaries or caller.token) or is_notable(event)
+        if not notable and (not judged.unknown or judged.allowed or status == 401):
             return event, None, _NOTHING
         signal = self._signals.signal(
             event,
@@ -153,8 +187,11 @@ class Judge:
             mismatch=mismatch,
             canaries=canaries,
             credentials=credentials.provenance or ("asserted" if caller.principal else ""),
+            token=caller.token,
         )
-        return event, signal, exposures(signal, judged)
+        exposed = exposures(signal, judged, claim_only=caller.claim_only)
+        # Whose it was, the assessment may say: until then there is nothing to detect.
+        return event, signal if notable else None, exposed
 
     def _is_somebody(self, word: str) -> bool:
         return self.spaces.people_have_names or self.spaces.is_name(canonical_id(word))
@@ -164,7 +201,7 @@ class Judge:
     ) -> Judged:
         route = place.route
         principal, owners = caller.principal, place.owners
-        if not (caller.claimed or line.owners):
+        if not (caller.claimed or line.owners or caller.behalf):
             # What nearly every line is: one's own data on a route that is known well, or nobody's.
             if owners:
                 plain = not (place.tenant or self._people)
@@ -172,14 +209,23 @@ class Judge:
                     return Judged(owners, (), "route", "own")
             elif not (place.object or place.candidates or place.source):
                 return _NOBODY
+        tenants, crossed = self.tenants, False
+        if tenants.named:
+            caller, crossed = tenants.resolve(caller, line.tenant, place.tenant)
+            principal = caller.principal
         judged = self._targets(line, caller, place, outcome, late=late)
+        if tenants.named:
+            judged.crossed = crossed
+            if tenants.rows:
+                judged.targets = tenants.mapped(judged.targets, line.tenant, place.tenant)
         targets = judged.targets
         if not targets:
+            if judged.unknown and (principal or route.public):
+                self._allow(judged, line, caller, place, ip)
             return judged
-        if place.tenant and line.tenant and _is_other_tenant(line.tenant, place.tenant):
+        if crossed:
             # User 17 of one tenant is not user 17 of another.
-            judged.targets = tuple(f"{place.tenant}/{target}" for target in targets)
-            judged.foreign = judged.targets
+            judged.foreign = targets
             unlogged = caller.authentication == "unlogged" or caller.claim_only
             judged.verdict = "undetermined" if unlogged else "foreign"
         elif not principal:
@@ -190,7 +236,7 @@ class Judge:
             # A claim that is compared with itself says nothing; fan-out rules judge it.
             judged.verdict = "undetermined" if caller.claim_only else "own"
         elif not (judged.basis == "ownership" and principal in targets):
-            self._compare(judged, caller, place)
+            self.comparison.compare(judged, caller, route.template, outcome)
         # Who may act for others may also do so where ids cannot be compared.
         if judged.verdict == "foreign" or (judged.verdict == "undetermined" and principal):
             self._allow(judged, line, caller, place, ip)
@@ -201,6 +247,8 @@ class Judge:
     ) -> Judged:
         """Whose data, as far as anything says; own until compared, undetermined if nothing does."""
         claimed = caller.claimed
+        if place.excess:
+            self.excess.note(line.time_ms, place)
         if line.owners:
             canonical = self.identity.canonical
             owners = {canonical("owner", part) for part in line.owners} - {""}
@@ -208,37 +256,21 @@ class Judge:
                 return Judged(tuple(sorted(owners)), (), "owner_logged", "own")
         if place.owners:
             targets = self._mapped(place.owners, place.route.template)
-            if claimed and claimed not in targets:
-                both = tuple(sorted((*targets, claimed)))
-                return Judged(both, (), "route", "own", claim_added=True)
+            if claimed and (added := {claimed, *caller.claims}.difference(targets)):
+                both = tuple(sorted({*targets, *added}))
+                return Judged(both, (), "route", "own", claims=tuple(sorted(added)))
             return Judged(targets, (), "route", "own")
         if place.source:
-            return self._owned(place, caller.principal)
+            return self._owners.judged(place, caller.principal, line.time_ms)
         if place.candidates:
             found, learned = self._promoted(line, caller, place, outcome, late=late)
             if found:
                 return Judged(found, (), "route", "own", learned=learned)
         if claimed:
-            return Judged((claimed,), (), "claimed", "own")
+            users = tuple(sorted({claimed, *caller.claims}))
+            return Judged(users, (), "claimed", "own", claims=users)
         unknown = bool(place.object) and not place.route.names_self
         return Judged((), (), "", "undetermined" if unknown else "no_target")
-
-    def _owned(self, place: Place, principal: str) -> Judged:
-        """Owners of the objects, as their source says: those of objects that are not one's own."""
-        known: set[str] = set()
-        foreign: set[str] = set()
-        pending = False
-        for item in place.objects:
-            owners = self._owners.owners(place.source, item)
-            if owners is PENDING:
-                pending = True
-            elif principal in owners:
-                known.update(owners)
-            else:
-                foreign.update(owners)
-        if foreign or (known and not pending):
-            return Judged(tuple(sorted(foreign or known)), (), "ownership", "own")
-        return Judged((), (), "", "undetermined")
 
     def _mapped(self, ids: tuple[str, ...], field: str) -> tuple[str, ...]:
         """Ids of a field as canonical users."""
@@ -266,7 +298,8 @@ class Judge:
             found = {people.get(i, i) for i in named if id_space(i) == space}
             if found:
                 return tuple(sorted(found)), False
-        votes = principal and not caller.claim_only and not late and outcome == "proven"
+        votes = principal and not (caller.claim_only or caller.qualified)
+        votes = votes and not late and outcome == "proven"
         learned: set[str] = set()
         for field, ids in place.candidates:
             if self.promotion.is_owner_field(field, time_ms):
@@ -275,41 +308,6 @@ class Judge:
                 own = people.get(ids[0], ids[0]) == principal
                 self.promotion.note(field, principal, own=own, time_ms=time_ms)
         return tuple(sorted(learned)), True
-
-    def _compare(self, judged: Judged, caller: Caller, place: Place) -> None:
-        """Which targets are somebody else's, as far as they can be held against the principal."""
-        spaces, users, principal = self.spaces, self._users, caller.principal
-        own_space = id_space(principal)
-        targets: set[str] = set()
-        foreign: set[str] = set()
-        for target in judged.targets:
-            if target == principal:
-                targets.add(target)
-                continue
-            field = place.route.template if judged.basis == "route" else "owner"
-            if judged.basis == "claimed" or (judged.claim_added and target == caller.claimed):
-                field = "claimed"
-            spelled = target
-            if not (target in users and principal in users):
-                spelled = spaces.spelled(principal, field, target)
-                if is_same(spelled, principal, own_space):
-                    targets.add(principal)
-                    continue
-                if not spaces.comparable(principal, field, spelled):
-                    targets.add(target)
-                    continue
-            targets.add(spelled)
-            foreign.add(spelled)
-        judged.targets = tuple(sorted(targets))
-        if foreign:
-            judged.foreign, judged.verdict = tuple(sorted(foreign)), "foreign"
-        elif targets == {principal}:
-            judged.verdict = "undetermined" if caller.claim_only else "own"
-        else:
-            judged.verdict = "undetermined"
-            route = place.route.template
-            if route in self.incomparable or len(self.incomparable) < _MAX_ROUTES:
-                self.incomparable[route] = self.incomparable.get(route, 0) + 1
 
     def _allow(self, judged: Judged, line: Parsed, caller: Caller, place: Place, ip: str) -> None:
         """Why a foreign access is allowed; a grant takes its owners out of the foreign."""
@@ -327,23 +325,33 @@ class Judge:
             elif may.is_delegate(caller.principal):
                 judged.allowed = "delegate"
             elif judged.foreign:
-                left = may.ungranted(caller.principal, judged.foreign, place.path, line.time_ms)
+                left = self._not_permitted(judged, line, caller, place)
                 if not left:
-                    judged.allowed = "grant"
+                    judged.allowed = "act" if caller.behalf in judged.foreign else "grant"
                 judged.foreign = left or judged.foreign
+            elif not may.ungranted(caller.principal, _ANYBODY, place.path, line.time_ms):
+                judged.allowed = "grant"
 
-    def _is_mismatch(self, caller: Caller, judged: Judged) -> bool:
-        """Whether the claim and a known principal of a comparable id space differ."""
-        principal, claimed = caller.principal, caller.claimed
-        if not (principal and claimed) or judged.allowed in _VOUCHED_FOR:
-            return False
-        users = self._users
-        return (claimed in users and principal in users) or self.spaces.comparable(
-            principal, "claimed", claimed
+    def _not_permitted(
+        self, judged: Judged, line: Parsed, caller: Caller, place: Place
+    ) -> tuple[str, ...]:
+        """The foreign for whom the caller does not act, and whom no grant covers."""
+        behalf, path, time_ms = caller.behalf, place.path, line.time_ms
+        left = (
+            tuple([user for user in judged.foreign if user != behalf]) if behalf else judged.foreign
         )
+        ungranted = self._permissions.ungranted
+        if left and not judged.crossed:
+            # A row of plain ids holds in each tenant.
+            left = ungranted(caller.principal, left, path, time_ms)
+        if left and self.tenants.named:
+            principal, names = self.tenants.names(caller, left, line.tenant, place.tenant)
+            left = tuple([names[n] for n in ungranted(principal, tuple(names), path, time_ms)])
+        return left
 
-    def _asked_canaries(self, place: Place, judged: Judged, claimed: str) -> tuple[str, ...]:
-        return tuple(sorted({*place.canaries, *(self._canaries & {*judged.targets, claimed})}))
+    def _asked_canaries(self, place: Place, judged: Judged, caller: Caller) -> tuple[str, ...]:
+        asked = self._canaries & {*judged.targets, caller.claimed, *caller.claims}
+        return tuple(sorted({*place.canaries, *asked}))
 
     def take_dirty(self) -> Iterator[tuple[str, str, bytes]]:
         """(space, key, value) of all learned state that changed."""
@@ -352,10 +360,13 @@ class Judge:
             yield "intake.spaces", "", self.spaces.dump()
         for key, value in self.promotion.take_dirty():
             yield "intake.promotion", key, value
-        for key, value in self.identity.take_dirty():
+        for key, value in self.sessions.take_dirty():
             yield "intake.sessions", key, value
         for key, value in self._signals.homes.take_dirty():
             yield "intake.homes", key, value
+        if self._owners.learned is not None:
+            for key, value in self._owners.learned.take_dirty():
+                yield "intake.learned", key, value
         for key, value in self.routes.slugs.take_dirty():
             yield "intake.slugs", key, value
 
@@ -364,16 +375,13 @@ class Judge:
         for _, value in load_state("intake.spaces"):
             self.spaces.load(value)
         self.promotion.load(load_state("intake.promotion"))
-        self.identity.load(load_state("intake.sessions"))
+        self.sessions.load(load_state("intake.sessions"))
         self._signals.homes.load(load_state("intake.homes"))
+        if self._owners.learned is not None:
+            self._owners.learned.load(load_state("intake.learned"))
         self.routes.slugs.load(load_state("intake.slugs"))
 
 
 _ORDINARY: frozenset[Verdict] = frozenset({"own", "no_target"})
-_VOUCHED_FOR = frozenset({"service", "delegate", "grant"})
-"""Those who may act for others may say so in a header."""
-
-
-def _is_other_tenant(caller: str, asked: str) -> bool:
-    caller, asked = canonical_id(caller), canonical_id(asked)
-    return caller.casefold() != asked.casefold() and id_space(caller) == id_space(asked)
+_ANYBODY = ("",)
+"""No user: only a grant for all covers it."""

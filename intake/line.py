@@ -89,3 +89,5 @@ class Parsed(msgspec.Struct, gc=False):
     """What refused the request before any service saw it, as the gateway logged it."""
     logs_principal: bool = False
     """The line has a place for a vouched principal or credential, whether or not it is filled."""
+    other_claims: tuple[tuple[int, str], ...] = ()
+    """(which of `identity_headers`, its value) of those after the first, which is `claimed`."""

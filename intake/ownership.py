@@ -12,9 +12,13 @@ from ipaddress import ip_network
 import msgspec
 
 from intake.addresses import parse_address
+from intake.learned import Learned
 from intake.patterns import compile_route
+from intake.places import Place
 from intake.settings import IntakeSettings, Ownership
+from intake.signals import Judged
 from intake.spaces import canonical_id
+from intake.tokens import Verifier
 
 PENDING: tuple[str, ...] = ("?",)
 """The source that is configured for this object does not know; nothing else is asked."""
@@ -30,14 +34,28 @@ class Grant(msgspec.Struct, frozen=True):
     until_ms: int | None
 
 
+class Tenure(msgspec.Struct, frozen=True):
+    """From when until when (ms; None is open) somebody owned an object."""
+
+    owner: str
+    from_ms: int | None
+    until_ms: int | None
+
+
+Owners = tuple[str | Tenure, ...]
+"""Who always owned an object, and who did for a time."""
+
+
 class Tables(msgspec.Struct, frozen=True):
     """The rows of all files that the configuration names."""
 
     people: Mapping[str, str] = {}
     """Any id of a person -> canonical user."""
-    owners: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
+    owners: Mapping[str, Mapping[str, "Owners"]] = {}
     """Ownership route -> object -> its owners."""
     grants: Sequence[Grant] = ()
+    verifier: Verifier | None = None
+    """Checks the signatures of tokens, where keys are configured."""
 
 
 def people_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -47,14 +65,36 @@ def people_of(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 def owners_of(
     rows: Iterable[Mapping[str, str]], source: Ownership, roles: Sequence[str]
-) -> dict[str, tuple[str, ...]]:
-    """Object -> owners. `roles` are the columns that own it, else the source's owner column."""
+) -> dict[str, Owners]:
+    """Object -> owners. `roles` are the columns that own it, else the source's owner column.
+
+    Columns `from` and `to` (or `until`), where they are not themselves who owns or is owned, say
+    from when until when, the end excluded.
+
+    Raises:
+        ValueError: a bound that is no ISO 8601 time.
+    """
     columns = list(roles) or [source.owner]
-    found: dict[str, set[str]] = {}
+    since, *ends = (
+        "" if name in {source.object, *columns} else name for name in ("from", "to", "until")
+    )
+    found: dict[str, set[str | Tenure]] = {}
     for row in rows:
         owners = found.setdefault(canonical_id(row[source.object]), set())
-        owners.update(canonical_id(row[name]) for name in columns if row.get(name, "").strip())
-    return {key: tuple(sorted(owners)) for key, owners in found.items()}
+        from_ms = _time_ms(row.get(since))
+        until_ms = _time_ms(next(filter(None, map(row.get, ends)), None))
+        for name in columns:
+            if row.get(name, "").strip():
+                owner = canonical_id(row[name])
+                timeless = from_ms is None and until_ms is None
+                owners.add(owner if timeless else Tenure(owner, from_ms, until_ms))
+    return {key: tuple(sorted(owners, key=_order)) for key, owners in found.items()}
+
+
+def _order(owner: str | Tenure) -> tuple[str, int, int]:
+    if isinstance(owner, str):
+        return owner, 0, 0
+    return owner.owner, owner.from_ms or 0, owner.until_ms or 0
 
 
 def grants_of(rows: Iterable[Mapping[str, str]]) -> list[Grant]:
@@ -85,18 +125,59 @@ def _time_ms(text: str | None) -> int | None:
 
 
 class Ownerships:
-    """Owners of objects, by the configured sources."""
+    """Owners of objects, by the configured sources; `learned` are those of who creates."""
 
     def __init__(self, settings: IntakeSettings, tables: Tables) -> None:
         self._people = tables.people
         self._tables = {s.route: tables.owners.get(s.route, {}) for s in settings.ownership}
+        self._asked = {s.route for s in settings.ownership if s.http is not None}
+        learns = [s.route for s in settings.ownership if s.learn]
+        self.learned = Learned(learns) if learns else None
 
-    def owners(self, source: str, object_id: str) -> tuple[str, ...]:
-        """Owners of an object of a source's route; PENDING where the source cannot say."""
+    def owners(self, source: str, object_id: str, time_ms: int) -> tuple[str, ...]:
+        """Owners of an object of a source's route at a time; PENDING where it cannot say."""
+        if self.learned is not None and self.learned.learns(source):
+            owner = self.learned.owner(source, object_id)
+            return (owner,) if owner else PENDING
         found = self._tables[source].get(object_id)
         if not found:
             return PENDING
-        return tuple(sorted({self._people.get(user, user) for user in found}))
+        people = self._people
+        at_the_time = {
+            people.get(name, name)
+            for one in found
+            if (name := one if isinstance(one, str) else _holder(one, time_ms))
+        }
+        return tuple(sorted(at_the_time)) or PENDING
+
+    def judged(self, place: Place, principal: str, time_ms: int) -> Judged:
+        """Whose the objects of a place are: those that are not one's own, and what nobody names."""
+        known: set[str] = set()
+        foreign: set[str] = set()
+        unknown: list[str] = []
+        source = place.source
+        for item in place.objects:
+            owners = self.owners(source, item, time_ms)
+            if owners is PENDING:
+                unknown.append(item)
+            elif principal in owners:
+                known.update(owners)
+            else:
+                foreign.update(owners)
+        judged = Judged((), (), "", "undetermined")
+        if foreign or (known and not unknown):
+            judged = Judged(tuple(sorted(foreign or known)), (), "ownership", "own")
+            judged.learned = self.learned is not None and self.learned.learns(source)
+        if unknown:
+            judged.unknown, judged.source = tuple(unknown), source
+            judged.asks = source in self._asked
+        return judged
+
+
+def _holder(tenure: Tenure, time_ms: int) -> str:
+    """Who held it, if that was the time; else ""."""
+    begun = tenure.from_ms is None or time_ms >= tenure.from_ms
+    return tenure.owner if begun and (tenure.until_ms is None or time_ms < tenure.until_ms) else ""
 
 
 class Permissions:

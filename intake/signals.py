@@ -13,7 +13,7 @@ from intake.homes import Homes
 from intake.outcome import certainty_of
 from records.event import AccessEvent, Exposure, Signal
 from records.ids import digest
-from records.kinds import Basis, Provenance, Verdict
+from records.kinds import Basis, Provenance, TokenFault, Verdict
 
 _CRAWLER = re.compile(
     r"bot\b|crawl|spider|slurp|facebookexternalhit|preview|monitor|uptime|headlesschrome",
@@ -32,10 +32,18 @@ class Judged(msgspec.Struct, gc=False):
     verdict: Verdict
     allowed: str = ""
     out_of_bounds: str = ""
-    claim_added: bool = False
-    """The claimed user stands beside the owners that the route names."""
+    claims: tuple[str, ...] = ()
+    """Targets that only an identity header names."""
+    crossed: bool = False
+    """Another tenant than the caller's was asked for."""
     learned: bool = False
-    """That these are users' ids was learned, not said."""
+    """That these are users' ids, or whose object it is, was learned, not said."""
+    unknown: tuple[str, ...] = ()
+    """Objects whose owner their source cannot name, beside the targets."""
+    source: str = ""
+    """The ownership source of `unknown`."""
+    asks: bool = False
+    """It is a service that will be asked for them at assessment."""
 
 
 class Signals:
@@ -53,12 +61,13 @@ class Signals:
         mismatch: bool,
         canaries: tuple[str, ...],
         credentials: Provenance,
+        token: TokenFault = "",
     ) -> Signal:
         """The signal of a notable event. `credentials`: what this source's principals are worth."""
         fingerprint, crawler = self._agent(event.user_agent)
         foreign = judged.verdict == "foreign" and not judged.allowed
         elsewhere: tuple[str, ...] = ()
-        if judged.verdict == "undetermined" and judged.targets:
+        if judged.verdict == "undetermined" and judged.targets and event.ip:
             is_elsewhere, ip, time_ms = self.homes.is_elsewhere, event.ip, event.time_ms
             elsewhere = tuple([t for t in judged.targets if is_elsewhere(t, ip, time_ms)])
         return Signal(
@@ -93,6 +102,7 @@ class Signals:
             cross_site=event.cross_site,
             crawler=crawler,
             credentials=credentials,
+            token=token,
         )
 
     def _agent(self, user_agent: str) -> tuple[str, bool]:
@@ -107,15 +117,54 @@ class Signals:
         return known
 
 
-def exposures(signal: Signal, judged: Judged) -> list[Exposure]:
-    """One exposure a target of a foreign or undetermined signal; or one of its unknown object."""
+def exposures(signal: Signal, judged: Judged, *, claim_only: bool = False) -> list[Exposure]:
+    """One exposure a target of a foreign or undetermined signal, and one an unknown object.
+
+    `claim_only`: the principal is only what an identity header said.
+    """
     if signal.verdict not in {"foreign", "undetermined"}:
         return []
-    actor = signal.actor
-    on_claim = signal.basis == "claimed" or judged.claim_added
-    targets = signal.targets or ("",)
+    if judged.unknown:
+        unknown = _unknown(signal, judged, claim_only=claim_only)
+        return [*_known(signal, judged), *unknown] if signal.targets else unknown
+    return _known(signal, judged)
+
+
+def _unknown(signal: Signal, judged: Judged, *, claim_only: bool) -> list[Exposure]:
+    """Exposures of objects of a configured source that names no owner.
+
+    `basis` is ownership where their source is still to be asked, "" where nobody will be. Without a
+    principal, or with one that only claims, no owner can turn out to be the caller.
+    """
+    anonymous = signal.authentication == "anonymous"
+    return [
+        Exposure(
+            event=signal.event,
+            time_ms=signal.time_ms,
+            actor=signal.actor,
+            session=signal.session,
+            principal="" if claim_only else signal.principal,
+            provenance="" if claim_only else signal.provenance,
+            ip=signal.ip,
+            fingerprint=signal.fingerprint,
+            object=item,
+            route=judged.source,
+            category=signal.category,
+            effect=signal.effect,
+            certainty=certainty_of(signal.outcome, ""),
+            basis="ownership" if judged.asks else "",
+            verdict="foreign" if judged.asks and anonymous else "undetermined",
+        )
+        for item in judged.unknown
+    ]
+
+
+def _known(signal: Signal, judged: Judged) -> list[Exposure]:
     if not (signal.targets or signal.object):
         return []
+    actor = signal.actor
+    claims = judged.claims
+    targets = signal.targets or ("",)
     return [
         Exposure(
             event=signal.event,
@@ -133,10 +182,10 @@ def exposures(signal: Signal, judged: Judged) -> list[Exposure]:
             effect=signal.effect,
             certainty=(
                 "presumed"
-                if on_claim and target == signal.claimed and signal.certainty == "proven"
+                if target in claims and signal.certainty == "proven"
                 else signal.certainty
             ),
-            basis="claimed" if on_claim and target == signal.claimed else signal.basis,
+            basis="claimed" if target in claims else signal.basis,
             verdict=signal.verdict,
         )
         for target in targets

@@ -16,6 +16,7 @@ from records.kinds import (
     Key,
     Outcome,
     Provenance,
+    TokenFault,
     Verdict,
 )  # fmt: skip
 
@@ -70,7 +71,8 @@ class AccessEvent(msgspec.Struct, frozen=True, gc=False):
     basis: Basis
     verdict: Verdict
     allowed: str
-    """Why a foreign access is allowed: "service", "delegate", "grant", "public"; else ""."""
+    """Why a foreign access is allowed: "service", "delegate", "act", "grant", "public", "incoming";
+    else ""."""
     cross_site: bool
     late: bool
 
@@ -116,6 +118,8 @@ class Signal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     crawler: bool = False
     credentials: Provenance = ""
     """The provenance that this source's principals have, known even for an anonymous line."""
+    token: TokenFault = ""
+    """What is false about the token that came with it, though it was not refused."""
 
     @property
     def actor(self) -> Actor:

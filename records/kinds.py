@@ -9,6 +9,9 @@ from typing import Literal
 Provenance = Literal["verified", "gateway", "unverified", "asserted", ""]
 """How far a principal can be believed; "" where there is no principal."""
 
+TokenFault = Literal["", "unsigned", "forged"]
+"""What is false about a token: it says that nobody signed it, or its signature is wrong."""
+
 Authentication = Literal["known", "anonymous", "unlogged"]
 """Known principal; logged credentials that were absent; or a log that does not say."""
 

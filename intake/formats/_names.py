@@ -15,8 +15,8 @@ Names = dict[str, list[tuple[str, int]]]
 
 request: a request line. uri, query: parts of a target. cookie: a Cookie header. trace: a trace id,
 bare or in its header. hop: the peer of the last proxy (PROXY protocol). remote_user: a Basic user.
-internal:NAME: an internal header. place: only its presence counts, as a place where a vouched
-principal would stand.
+claim:N: an identity header after the first. internal:NAME: an internal header. place: only its
+presence counts, as a place where a vouched principal would stand.
 """
 
 WRAPPED = 10_000
@@ -180,7 +180,12 @@ def known_names(settings: IntakeSettings, special: Iterable[tuple[str, str]] = (
             names[path] = list(found)
     for at, header in enumerate(settings.identity_headers):
         for path in header_paths(header.name):
-            names[path] = [("claimed", at)]
+            names[path] = [(_claim(at), 0)]
+    if "claimed" in configured:
+        # Whichever header it is, it is honoured as the settings say of that one.
+        path = configured.pop("claimed")
+        headers = [header_paths(header.name) for header in settings.identity_headers]
+        configured[_claim(next((at for at, it in enumerate(headers) if path in it), 0))] = path
     for field, path in configured.items():
         _drop(names, field)
         # A configured name means what the configuration says and nothing else.
@@ -203,6 +208,11 @@ def _configured(fields: Fields) -> dict[str, str]:
         # The whole header changes with every other cookie in it: only one of them is meant.
         found["cookie"] = found.pop("session")
     return found
+
+
+def _claim(at: int) -> str:
+    """The field of the identity header of this number."""
+    return f"claim:{at}" if at else "claimed"
 
 
 def _drop(names: Names, field: str) -> None:

@@ -92,6 +92,25 @@ def internal(header: str) -> Put:
     return put
 
 
+def claim(at: int) -> Put:
+    """Adds what the identity header of this number says; the first one's is a plain text."""
+
+    def put(parsed: Parsed, value: Any) -> None:
+        if (said := joined(value, ",")) is not None:
+            others = [other for other in parsed.other_claims if other[0] != at]
+            parsed.other_claims = tuple(sorted([*others, (at, said)]))
+
+    return put
+
+
+def put_of(field: str) -> Put:
+    """What puts a field into a line that is not simply a text."""
+    kind, _, which = field.partition(":")
+    if kind == "claim":
+        return claim(int(which))
+    return PUTTERS.get(field) or internal(which)
+
+
 PUTTERS: dict[str, Put] = {
     "forwarded": _put_forwarded,
     "forwarded_elements": _put_elements,
@@ -104,4 +123,4 @@ PUTTERS: dict[str, Put] = {
     "trace": _put_trace,
     "upstream_status": _put_upstream_status,
 }
-"""By field; internal headers have `internal`."""
+"""By field; identity headers after the first have `claim`, internal headers `internal`."""

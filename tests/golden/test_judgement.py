@@ -1,8 +1,9 @@
 """Walks judgement/*.json: log lines as servers write them, and what must be said of each.
 
-A case: settings under `intake`, rows of the files that they name, lines that came before (`crowd`,
-with {n} counted up), and `lines`, each with what is expected: fields of its event, fields of its
-`signal`, and `exposed` as [target or object, certainty]. Where neither stands, neither must be.
+A case: settings under `intake`, rows of the files that they name, keys of issuers (`jwks`; their
+private halves were thrown away), lines that came before (`crowd`, with {n} counted up), and
+`lines`, each with what is expected: fields of its event, fields of its `signal`, and `exposed` as
+[target or object, certainty]. Where neither stands, neither must be.
 """
 
 import json
@@ -12,6 +13,7 @@ import pytest
 
 from intake.frames import Reader, SourceState
 from intake.judge import Judge
+from intake.jwks import Keys
 from intake.ownership import Tables, grants_of, owners_of, people_of
 from tests.intake._lines import digest, settings
 
@@ -28,6 +30,7 @@ def tables_of(case, intake):
             for route, rows in case.get("owners", {}).items()
         },
         grants=grants_of(case.get("grants", ())),
+        verifier=Keys(json.dumps(case["jwks"]).encode()) if "jwks" in case else None,
     )
 
 

@@ -1,25 +1,17 @@
-import base64
-import json
-
 import pytest
 
-from intake.identity import SHARED_ADDRESSES, Caller, Credentials, Identity
+from intake.identity import Caller, Credentials, Identity
+from intake.jwks import Keys
 from intake.spaces import Spaces
-from tests.intake._lines import digest, get, settings
+from tests.intake._lines import AT, digest, get, settings
+from tests.intake._tokens import bare as jwt
+from tests.intake._tokens import jwk, jwks, segment, signed
 
 NUMBERS = [str(number) for number in range(100, 160)]
 
 
-def segment(claims):
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-
-
-def jwt(alg="RS256", signature="c2ln", **claims):
-    return f"{segment({'alg': alg})}.{segment(claims)}.{signature}"
-
-
-def identity(people=None, spaces=None, **intake):
-    return Identity(settings(**intake), digest, people or {}, spaces or Spaces())
+def identity(people=None, spaces=None, verifier=None, **intake):
+    return Identity(settings(**intake), digest, people or {}, spaces or Spaces(), verifier)
 
 
 GATEWAY = {"trust": {"principal": "gateway"}}
@@ -90,7 +82,13 @@ CALLERS = [
 )
 def test_caller(name, intake, fields, principal, provenance, authentication, claimed, session):
     expected = Caller(
-        principal, provenance, authentication, claimed, session, name == "only a claim"
+        principal,
+        provenance,
+        authentication,
+        claimed,
+        session,
+        name == "only a claim",
+        token="unsigned" if name in {"nobody signed it", "no signature"} else "",
     )
     who = identity(**intake)
     assert who.caller(get("/", **fields), Credentials()) == expected, name
@@ -161,47 +159,162 @@ def test_clients_cannot_say_what_principals_look_like():
     assert spaces.of("principal") == "integer"
 
 
-def uses(session="s", addresses=30, users=lambda address, turn: f"u-{address}", turns=3):
-    return [
-        (session, f"192.0.2.{address}", users(address, turn))
-        for turn in range(turns)
-        for address in range(addresses)
-    ]
+HOME, PARTNER = "https://id.example", "https://partner.example/"
+KEYS = Keys(jwks(jwk("ES256", kid="a")))
+APART = f"{PARTNER}#17"
+
+# name, settings, people, fields of the line, principal, provenance, qualified
+ISSUERS = [
+    ("home", {}, {}, {"authorization": jwt(sub="17", iss=HOME)}, "17", "unverified", False),
+    ("another", {}, {}, {"authorization": jwt(sub="017", iss=PARTNER)}, APART, "unverified", True),
+    ("another, at a gateway", GATEWAY, {}, {"authorization": jwt(sub="17", iss=PARTNER)}, APART,
+     "gateway", True),
+    ("none", {}, {}, {"authorization": jwt(sub="17")}, "17", "unverified", False),
+    ("another, mapped", {}, {APART: "p1"}, {"authorization": jwt(sub="17", iss=PARTNER)}, "p1",
+     "unverified", False),
+    ("another, a map of plain ids", {}, {"17": "p1"},
+     {"authorization": jwt(sub="17", iss=PARTNER)}, APART, "unverified", True),
+    ("home, mapped", {}, {"17": "p1"}, {"authorization": jwt(sub="17", iss=HOME)}, "p1",
+     "unverified", False),
+    ("named", {"jwt": {"issuers": [PARTNER.rstrip("/")]}}, {},
+     {"authorization": jwt(sub="17", iss=PARTNER)}, "17", "unverified", False),
+    ("not named", {"jwt": {"issuers": [PARTNER]}}, {}, {"authorization": jwt(sub="17", iss=HOME)},
+     f"{HOME}#17", "unverified", True),
+    ("the gateway names the subject", {}, {},
+     {"user": "17", "authorization": jwt(sub="17", iss=PARTNER)}, APART, "gateway", True),
+    ("the gateway names somebody else", {}, {},
+     {"user": "18", "authorization": jwt(sub="17", iss=PARTNER)}, "18", "gateway", False),
+    ("the gateway names the subject of what nobody signed", {}, {},
+     {"user": "17", "authorization": jwt("none", sub="17", iss=PARTNER)}, "17", "gateway", False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("name", "requests", "shared"),
-    [
-        ("an app key", uses(), True),
-        ("near miss: 20 addresses", uses(addresses=SHARED_ADDRESSES), False),
-        ("one address", uses(addresses=1, turns=99), False),
-        ("a roaming user", uses(users=lambda *_: "u-1"), False),
-        ("one attacker over many addresses", uses(users=lambda a, t: f"u-{a}-{t}"), False),
-        ("each address once", uses(turns=1), False),
-    ],
-)
-def test_shared_sessions(name, requests, shared):
-    who = identity()
-    for request in requests:
-        who.is_shared(*request)
-    assert who.is_shared(*requests[0]) is shared, name
+    ("name", "intake", "people", "fields", "principal", "provenance", "qualified"),
+    ISSUERS, ids=[case[0] for case in ISSUERS],
+)  # fmt: skip
+def test_issuers(name, intake, people, fields, principal, provenance, qualified):
+    who, credentials = identity(people, **intake), Credentials()
+    for number in NUMBERS:
+        who.caller(get("/", authorization=jwt(sub=number, iss=HOME)), credentials)
+    caller = who.caller(get("/", **fields), credentials)
+    assert (caller.principal, caller.provenance, caller.qualified) == (
+        principal, provenance, qualified
+    ), name  # fmt: skip
 
 
-def test_sessions_survive_a_restart():
-    requests = uses()
-    for cut in (0, 10, 45, len(requests)):
-        before, after = identity(), identity()
-        for request in requests[:cut]:
-            before.is_shared(*request)
-        after.load(iter(before.take_dirty()))
-        assert before.take_dirty() == []
-        for request in requests[cut:]:
-            after.is_shared(*request)
-        assert after.is_shared(*requests[0])
+def test_of_two_issuers_alike_neither_is_home_but_a_gateway_knows_its_users():
+    who, credentials = identity(), Credentials()
+    lines = [get("/", authorization=jwt(sub="17", iss=iss)) for iss in (HOME, PARTNER)]
+    for line in lines:
+        who.caller(line, credentials)
+    assert [who.caller(line, credentials).principal for line in lines] == [f"{HOME}#17", APART]
+    line = get("/", "17", authorization=jwt(sub="17", iss=PARTNER))
+    assert who.caller(line, Credentials()).principal == "17"
+
+
+def verified(**claims):
+    return signed(kid="a", iss=HOME, **claims)
+
+
+# name, fields of the line, principal, provenance, on whose behalf, what is false
+VERIFIED = [
+    ("verified", {"authorization": verified(sub="17")}, "17", "verified", "", ""),
+    ("over", {"authorization": verified(sub="17", exp=1)}, "17", "unverified", "", ""),
+    ("forged", {"authorization": signed("ES256", 7, kid="a", sub="17")}, "17", "unverified", "",
+     "forged"),
+    ("verified, the gateway agrees", {"user": "17", "authorization": verified(sub="17")}, "17",
+     "verified", "", ""),
+    ("verified, the gateway does not", {"user": "18", "authorization": verified(sub="17")}, "18",
+     "gateway", "", ""),
+    ("acting", {"authorization": verified(sub="17", act={"sub": "040"})}, "40", "verified", "17",
+     ""),
+    ("acting, the gateway names the subject",
+     {"user": "17", "authorization": verified(sub="17", act={"sub": "40"})}, "40", "verified",
+     "17", ""),
+    ("acting, the gateway names who acts",
+     {"user": "40", "authorization": verified(sub="17", act={"sub": "40"})}, "40", "verified",
+     "17", ""),
+    ("acting, the gateway names neither",
+     {"user": "18", "authorization": verified(sub="17", act={"sub": "40"})}, "18", "gateway", "",
+     ""),
+    ("acting, over", {"authorization": verified(sub="17", act={"sub": "40"}, exp=1)}, "17",
+     "unverified", "", ""),
+    ("forged, refused", {"authorization": signed("ES256", 7, kid="a", sub="17"), "status": 401},
+     "", "", "", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "principal", "provenance", "behalf", "fault"),
+    VERIFIED, ids=[case[0] for case in VERIFIED],
+)  # fmt: skip
+def test_verified(name, fields, principal, provenance, behalf, fault):
+    caller = identity(verifier=KEYS).caller(get("/", **fields), Credentials())
+    assert (caller.principal, caller.provenance, caller.behalf, caller.token) == (
+        principal, provenance, behalf, fault
+    ), name  # fmt: skip
+
+
+def test_a_gateway_does_not_vouch_for_a_forgery():
+    who = identity(verifier=KEYS, trust={"principal": "gateway"})
+    texts = [verified(sub="17", exp=1), signed("ES256", 7, kid="z", sub="17"),
+             signed("ES256", 7, kid="a", sub="17")]  # fmt: skip
+    callers = [who.caller(get("/", authorization=text), Credentials()) for text in texts]
+    assert [caller.provenance for caller in callers] == ["gateway", "gateway", "unverified"]
+
+
+# name, settings, fields of the line, session
+NEXT = jwt(sub="17", iat=AT)
+SESSIONS = [
+    ("sid", GATEWAY, {"authorization": jwt(sub="17", sid="s1", origin_jti="f1"), "session": "c1"},
+     "s1"),
+    ("cookie", GATEWAY, {"authorization": jwt(sub="17", origin_jti="f1"), "session": "c1"}, "c1"),
+    ("family", GATEWAY, {"authorization": jwt(sub="17", origin_jti="f1"), "user_agent": "a"},
+     "f1"),
+    ("principal and device", GATEWAY, {"authorization": NEXT, "user_agent": "a"}, "17\0a"),
+    ("no device", GATEWAY, {"authorization": NEXT}, NEXT),
+    ("a principal that nobody vouches for", {}, {"authorization": NEXT, "user_agent": "a"}, NEXT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "intake", "fields", "session"), SESSIONS)
+def test_sessions_by_the_best_of_their_names(name, intake, fields, session):
+    caller = identity(**intake).caller(get("/", **fields), Credentials())
+    assert caller.session == digest(session), name
+
+
+HEADERS = [{"name": "X-A"}, {"name": "X-B", "honoured": "always"},
+           {"name": "X-C", "honoured": "never"}]  # fmt: skip
+# name, principal, first header, others, claimed, further claims, claim only
+CLAIMS = [
+    ("first", "17", "18", (), "18", (), False),
+    ("always", "17", None, ((1, "18"),), "18", (), False),
+    ("never", "17", None, ((2, "18"),), "", (), False),
+    ("always comes first", "17", "19", ((1, "18"),), "18", ("19",), False),
+    ("own and another", "17", "17", ((1, "18"),), "18", (), False),
+    ("own twice", "17", "17", ((1, "017"),), "17", (), False),
+    ("a list", "17", "17,18,19,18", (), "18", ("19",), False),
+    ("nobody else says who asks", None, "18,19", (), "18", (), True),
+    ("nobody, and two headers", None, "18", ((1, "19"),), "19", ("18",), True),
+    ("nobody, and only one that says nothing", None, None, ((2, "19"),), "", (), False),
+    ("a header that no setting names", "17", None, ((7, "18"),), "", (), False),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "user", "claimed", "others", "first", "further", "claim_only"),
+    CLAIMS, ids=[case[0] for case in CLAIMS],
+)  # fmt: skip
+def test_claims(name, user, claimed, others, first, further, claim_only):
+    line = get("/", user, claimed=claimed, other_claims=others)
+    caller = identity(identity_headers=HEADERS).caller(line, Credentials())
+    assert (caller.claimed, caller.claims, caller.claim_only) == (first, further, claim_only), name
 
 
 def test_bounded(monkeypatch):
-    for name in ("_MAX_TOKENS", "_MAX_IDS", "_MAX_SESSIONS"):
+    monkeypatch.setattr("intake.tokens._GENERATION", 5)
+    for name in ("_MAX_IDS", "_MAX_SESSIONS"):
         monkeypatch.setattr(f"intake.identity.{name}", 10)
     who = identity()
     for number in range(100):
@@ -209,11 +322,6 @@ def test_bounded(monkeypatch):
         who.caller(line, Credentials())
         who.caller(get("/", authorization=jwt(sub=str(number))), Credentials())
         who.caller(get("/", "x" * 300 + str(number), session="y" * 9000), Credentials())
-        for address in range(100):
-            who.is_shared(f"s{number}", f"192.0.2.{address}", "u")
     assert max(map(len, who._ids.values())) <= 10
-    assert len(who._tokens) <= 10
+    assert len(who.tokens._recent) + len(who.tokens._older) <= 10
     assert len(who._digests) <= 10
-    assert len(who._sessions) <= 10
-    assert len(who.take_dirty()) <= 10
-    assert max(len(use.by_address) for use in who._sessions.values()) <= 64

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from intake.identity import SHARED_ADDRESSES
 from intake.line import Parsed, Unreadable
 from intake.ownership import Grant, Tables
+from intake.sessions import SHARED_ADDRESSES
 from tests.intake._lines import Court, get
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -200,7 +200,7 @@ def test_identities_make_ids_comparable():
 
 
 def test_what_cannot_be_compared_is_counted_by_route(monkeypatch):
-    monkeypatch.setattr("intake.judge._MAX_ROUTES", 3)
+    monkeypatch.setattr("intake.comparison._MAX_ROUTES", 3)
     court = Court(crowd=UUIDS)
     for number in range(9):
         court.hear(get("/users/18", UUID))
@@ -212,9 +212,9 @@ def test_what_cannot_be_compared_is_counted_by_route(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "tenant", "principal", "verdict", "targets"),
     [
-        ("own", "acme", "17", "own", ("17",)),
+        ("own", "acme", "17", "own", ("acme/17",)),
         ("the right user of the wrong tenant", "umbrella", "17", "foreign", ("acme/17",)),
-        ("tenants of different spaces", "5", "17", "own", ("17",)),
+        ("tenants of different spaces", "5", "17", "own", ("acme/17",)),
         ("nobody knows", "umbrella", None, "undetermined", ("acme/17",)),
     ],
 )

@@ -81,8 +81,20 @@ def test_identity_headers_in_their_order():
     )
     names = known_names(settings)
     assert names["httpxperson"] == [("claimed", 0)]
-    assert names["xuserid"] == [("claimed", 1)]
+    assert names["xuserid"] == [("claim:1", 0)]
     assert fields_of(IntakeSettings(identity_headers=[]), "x_user_id") == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("who.id", "claimed"), ("headers.x-person", "claimed"), ("headers.x-user-id", "claim:1")],
+)
+def test_a_configured_claim_is_of_the_header_that_it_names(path, field):
+    settings = IntakeSettings(
+        identity_headers=[IdentityHeader(name="X-Person"), IdentityHeader(name="X-User-ID")],
+        fields=Fields(claimed_user=path),
+    )
+    assert fields_of(settings, path) == {field}
 
 
 def test_a_header_may_be_an_identity_and_internal():

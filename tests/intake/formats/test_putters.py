@@ -1,6 +1,6 @@
 import pytest
 
-from intake.formats._putters import PUTTERS, internal
+from intake.formats._putters import PUTTERS, internal, put_of
 from intake.line import Parsed
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -26,6 +26,7 @@ CASES = [
     ("what is no trace", "trace", "mine", line()),
     ("upstream statuses", "upstream_status", [502, 200], line(upstream_status="502, 200")),
     ("upstream status", "upstream_status", 200, line(upstream_status="200")),
+    ("a further identity header", "claim:2", ["18", 19], line(other_claims=((2, "18,19"),))),
 ]  # fmt: skip
 
 
@@ -34,15 +35,15 @@ CASES = [
 )
 def test_values(name, field, value, expected):
     parsed = line()
-    PUTTERS[field](parsed, value)
+    put_of(field)(parsed, value)
     assert parsed == expected
 
 
-@pytest.mark.parametrize("field", sorted(PUTTERS))
+@pytest.mark.parametrize("field", [*sorted(PUTTERS), "claim:1", "internal:X-Debug"])
 @pytest.mark.parametrize("value", [None, "", "-", [], [None], {}, {"a": 1}, True])
 def test_what_says_nothing_changes_nothing(field, value):
     parsed = line()
-    PUTTERS[field](parsed, value)
+    put_of(field)(parsed, value)
     assert parsed == line()
 
 
@@ -51,6 +52,13 @@ def test_a_credential_that_was_taken_out_is_neither_there_nor_missing(value):
     parsed = line(logs_principal=True)
     PUTTERS["authorization"](parsed, value)
     assert parsed == line()
+
+
+def test_identity_headers_keep_their_order_and_the_best_place_wins():
+    parsed = line()
+    for at, said in ((2, "19"), (1, "17"), (1, "18")):
+        put_of(f"claim:{at}")(parsed, said)
+    assert parsed == line(other_claims=((1, "18"), (2, "19")))
 
 
 def test_a_second_client_that_differs():

@@ -249,11 +249,15 @@ def test_identity_and_internal_headers():
         internal_headers=["X-User-ID", "X-Debug"],
     )
     assert read(but(http_x_user_id="18", http_x_person="-"), settings) == parsed(
-        claimed="18", internal=("X-User-ID",)
+        other_claims=((1, "18"),), internal=("X-User-ID",)
     )
     assert read(but(headers={"x-user-id": "18", "x-person": "19", "x-debug": ""}), settings) == (
-        parsed(claimed="19", internal=("X-User-ID",))
+        parsed(claimed="19", other_claims=((1, "18"),), internal=("X-User-ID",))
     )
+
+
+def test_an_identity_header_that_came_twice_says_two_things():
+    assert read(but(headers={"x-user-id": ["17", "18"]})) == parsed(claimed="17,18")
 
 
 def test_a_format_has_the_last_word():
