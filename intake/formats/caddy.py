@@ -1,0 +1,86 @@
+"""Caddy: access logs as JSON, and as its console encoder writes them.
+
+A line in, `Parsed` out. `client_ip` is what Caddy's own `trusted_proxies` made of the headers, as
+`$remote_addr` is behind nginx's realip: it is the peer, unless our own trusted proxies are named,
+which then judge from `remote_ip` on. Other lines of Caddy (errors tell of the same request again)
+MUST NOT become events.
+"""
+
+import re
+from collections.abc import Sequence
+
+from intake.formats._base import Parser, clean
+from intake.formats._record import Record, RecordReader, marked_share
+from intake.line import Parsed, Unreadable
+from intake.settings import IntakeSettings
+
+# Best first. user_id is the name of whoever Caddy itself authenticated, on the paths where it does.
+NAMES = (
+    ("ts", "time_ms"),
+    ("request.method", "method"),
+    ("request.uri", "target"),
+    ("status", "status"),
+    ("size", "bytes"),
+    ("request.host", "host"),
+    ("userid", "remote_user"),
+    ("respheaders.location", "location"),
+)
+_RESOLVED = (
+    ("request.clientip", "peer"),
+    ("request.remoteip", "peer"),
+    ("request.remoteaddr", "peer"),
+)
+_DIRECT = (
+    ("request.remoteip", "peer"),
+    ("request.remoteaddr", "peer"),
+    ("request.clientip", "peer"),
+    ("request.clientip", "client"),
+)
+_LOGGER = "http.log.access"
+_MARKS = re.compile(rb'"logger"\s*+:\s*+"http\.log\.access|\thttp\.log\.access[\w.-]{0,200}+\t')
+# time, level, logger, message, and the rest of the record
+_CONSOLE = re.compile(
+    rb"([0-9][0-9A-Za-z/:.,+ -]{7,40}+)\t[^\t\"]{1,40}+\t(http\.log\.access[\w.-]{0,200}+)\t"
+    rb"(?:[^\t{]{0,200}+\t){1,3}+\{(.*+)",
+    re.DOTALL,
+)
+
+
+def _finish(parsed: Parsed, record: Record) -> None:
+    logger = record.get("logger")
+    if isinstance(logger, str) and not logger.startswith(_LOGGER):
+        raise Unreadable("not_this_format")
+    if parsed.client == parsed.peer:
+        parsed.client = None
+
+
+def _is_marked(line: bytes) -> bool:
+    # The owner may have renamed "logger".
+    named = _MARKS.search(line) is not None
+    return named or (b'"resp_headers"' in line and b'"bytes_read"' in line)
+
+
+class Caddy:
+    """The format of Caddy's access logs."""
+
+    name = "caddy"
+
+    def sniff(self, lines: Sequence[bytes]) -> float:
+        """The share understood that says it is Caddy's."""
+        return marked_share(lines, _is_marked, self.parser)
+
+    def parser(self, settings: IntakeSettings) -> Parser:
+        """See `Format.parser`."""
+        addresses = _DIRECT if settings.trusted_proxies else _RESOLVED
+        read = RecordReader(settings, (*addresses, *NAMES), finish=_finish).parser()
+
+        def parse(line: bytes) -> Parsed:
+            if line[:1] != b"{" and (match := _CONSOLE.fullmatch(clean(line))) is not None:
+                time, logger, rest = match.groups()
+                line = b'{"ts":"%b","logger":"%b",%b' % (time, logger, rest)
+            return read(line)
+
+        return parse
+
+
+FORMAT = Caddy()

@@ -1,0 +1,196 @@
+r"""Traefik: its common log format, and its access logs as JSON.
+
+A line in, `Parsed` out. ClientAddr is the direct peer. ClientHost is X-Forwarded-For where the
+entry point trusts who sent it, else the peer again: its last address is what a trusted proxy added.
+In the text, Traefik writes a client's `"` as `\"` but a client's `\` as it is: so the fields are
+taken from the right, where only Traefik writes, and a quote ends a field unless `\` is before it.
+"""
+
+import re
+from collections.abc import Sequence
+
+from intake.formats._base import Parser, clean, decode, split_request, unreadable
+from intake.formats._record import Record, RecordReader, marked_share
+from intake.line import Parsed
+from intake.settings import IntakeSettings
+from intake.times import parse_time
+
+# Best first.
+NAMES = (
+    ("startutc", "time_ms"),
+    ("startlocal", "time_ms"),
+    ("requestmethod", "method"),
+    ("requestpath", "target"),
+    ("downstreamstatus", "status"),
+    ("downstreamcontentsize", "bytes"),
+    ("requesthost", "host"),
+    ("clientusername", "remote_user"),
+    ("originstatus", "upstream_status"),
+    ("downstreamlocation", "location"),
+    ("originlocation", "location"),
+)
+_RESOLVED = (("clienthost", "peer"), ("clientaddr", "peer"))
+_DIRECT = (("clientaddr", "peer"), ("clienthost", "peer"), ("clienthost", "forwarded"))
+_MARKS = re.compile(
+    rb'"(?:DownstreamStatus|DownstreamContentSize|OriginStatus|OriginContentSize|entryPointName)"'
+    rb"\s*+:"
+)
+_TIME = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
+# peer, user, time, method, target, status, bytes, referer, agent, router, server: nothing in these
+# can end a field. All other lines take the long way.
+_PLAIN = re.compile(
+    rf'([^\s",]++) - ([^\s"]++) \[({_TIME})\] "([A-Z]++) (/[^\s"]*+) HTTP/\d(?:\.\d)?" '
+    r'(\d{3}) (\d{1,19}+) "([^"\\]*+)" "([^"\\]*+)" \d++ "([^"\\]*+)" "([^"\\]*+)" \d++ms',
+    re.ASCII,
+)
+_START = re.compile(rf' \[({_TIME})\] "', re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}|-", re.ASCII)
+_TAIL = re.compile(r"\d{1,19}ms", re.ASCII)
+_MIDDLEWARES = ("OriginDuration", "OriginContentSize", "ServiceName", "ServiceURL")
+_NAME = "traefik"
+
+
+def _is_refusal(status: int) -> bool:
+    """Whether Traefik's own answer is a middleware's refusal; 404 says that there is no route."""
+    return 400 <= status < 500 and status != 404
+
+
+def _take_quoted(text: str) -> tuple[str, str] | None:
+    r"""(what stands before, the value) of a quoted field at the end of a text."""
+    if not text.endswith('"') or len(text) < 2:
+        return None
+    start = text.rfind('"', 0, -1)
+    while start > 0 and text[start - 1] == "\\":
+        start = text.rfind('"', 0, start)
+    if start < 1 or text[start - 1] != " ":
+        return None
+    return text[: start - 1], text[start + 1 : -1].replace('\\"', '"')
+
+
+def _take_number(text: str) -> tuple[str, str] | None:
+    """(what stands before, the digits or "-") of a bare number at the end of a text."""
+    rest, _, number = text.rpartition(" ")
+    return (rest, number) if _NUMBER.fullmatch(number) else None
+
+
+def _split(text: str) -> tuple[str, ...] | None:
+    """What `_PLAIN` finds, with the request line in place of method and target; from the right."""
+    text, _, duration = text.rpartition(" ")
+    if _TAIL.fullmatch(duration) is None:
+        return None
+    values: list[str] = []
+    for take in (
+        _take_quoted, _take_quoted, _take_number, _take_quoted, _take_quoted, _take_number,
+        _take_number,
+    ):  # fmt: skip
+        if (taken := take(text)) is None:
+            return None
+        text, value = taken
+        values.append(value)
+    server, router, _, agent, referer, size, status = values
+    if not text.endswith('"') or (start := _START.search(text, 0, len(text) - 1)) is None:
+        return None
+    peer, _, user = text[: start.start()].partition(" - ")
+    if not peer or not user:
+        return None
+    return (
+        peer,
+        user,
+        start[1],
+        text[start.end() : -1],
+        status,
+        size,
+        referer,
+        agent,
+        router,
+        server,
+    )
+
+
+def _parse_text(line: bytes, *, vouched: bool) -> Parsed:
+    text = decode(clean(line))
+    host = None
+    if (match := _PLAIN.fullmatch(text)) is not None:
+        peer, user, time, method, target, status, size, referer, agent, router, server = (
+            match.groups()
+        )
+    elif (split := _split(text)) is not None:
+        peer, user, time, request, status, size, referer, agent, router, server = split
+        method, target, host = split_request(request, escaped=False)
+    else:
+        raise unreadable(line, "not_this_format")
+    parsed = Parsed(
+        parse_time(time),
+        peer,
+        method,
+        target,
+        int(status) if len(status) == 3 and status.isdecimal() else 0,
+        -1 if size == "-" else int(size),
+        host=host,
+        user_agent=None if agent in {"", "-"} else agent,
+        referer=None if referer in {"", "-"} else referer,
+        logs_principal=vouched,
+    )
+    if "," in peer:
+        _take_last_hop(parsed)
+    if user != "-":
+        if vouched:
+            parsed.principal = user
+        else:
+            parsed.asserted, parsed.basic_user = user, True
+    if server == "-" != router and _is_refusal(parsed.status):
+        parsed.blocked_by = _NAME
+    return parsed
+
+
+def _take_last_hop(parsed: Parsed) -> None:
+    """Of X-Forwarded-For as the peer: its last address, and the others before it."""
+    others, _, last = parsed.peer.rpartition(",")
+    parsed.peer = last.strip()
+    parsed.forwarded = others
+
+
+def _finish(parsed: Parsed, record: Record) -> None:
+    peer = parsed.peer
+    if "," in peer:
+        _take_last_hop(parsed)
+    elif peer.endswith("]") or peer.count(":") == 1 or "]:" in peer:
+        parsed.peer = peer.rpartition(":")[0].strip("[]") or peer
+    origin = parsed.upstream_status
+    if origin == "0":
+        # Where Traefik answers itself it writes 0, or in earlier versions nothing.
+        origin = parsed.upstream_status = None
+    elif origin is None and ("Overhead" not in record or any(n in record for n in _MIDDLEWARES)):
+        return
+    if origin is None and _is_refusal(parsed.status) and "RouterName" in record:
+        parsed.blocked_by = _NAME
+
+
+class Traefik:
+    """The format of Traefik's access logs."""
+
+    name = _NAME
+
+    def sniff(self, lines: Sequence[bytes]) -> float:
+        """The share understood that has names, or an end, which only Traefik gives."""
+        return marked_share(lines, _is_marked, self.parser)
+
+    def parser(self, settings: IntakeSettings) -> Parser:
+        """See `Format.parser`."""
+        names = (*(_DIRECT if settings.trusted_proxies else _RESOLVED), *NAMES)
+        read = RecordReader(settings, names, finish=_finish).parser()
+        vouched = settings.trust.principal == "gateway"
+
+        def parse(line: bytes) -> Parsed:
+            if line.lstrip()[:1] == b"{":
+                return read(line)
+            return _parse_text(line, vouched=vouched)
+
+        return parse
+
+
+def _is_marked(line: bytes) -> bool:
+    return line.rstrip().endswith(b"ms") or _MARKS.search(line) is not None
+
+
+FORMAT = Traefik()
