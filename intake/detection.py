@@ -23,8 +23,9 @@ SURE = 20
 """Lines after which a format counts as the source's own."""
 KNOWN = 8
 """Formats of one source that are remembered."""
-_DENSE, _DENSE_AT_FIRST, _SPARSE = 64, 10_000, 16
+DENSE, SPARSE = 2_500, 16
 """So many lines are tried in vain in all formats, then one in so many."""
+_DENSE_IF_SURE = 64
 _UNDERSTOOD = frozenset({"directive", "not_http", "partial"})
 """A format that gives such a reason knows the line: it is its own."""
 _OF_JSON = frozenset({"not_json", "not_an_object"})
@@ -73,10 +74,15 @@ class Formats:
         self._every = {forced: every[forced]} if self.forced else every
         self._configured = _configured(settings)
         self._only_json: frozenset[str] | None = None
+        self._shared: dict[str, Parser] = {}
 
     def parser(self, name: str) -> Parser:
-        """A new parser of one source's lines."""
-        return self._every[name].parser(self._settings)
+        """A parser of one source's lines: its own if it has a memory, else the one of all."""
+        if (parse := self._shared.get(name)) is None:
+            parse = self._every[name].parser(self._settings)
+            if not hasattr(parse, "memory"):
+                self._shared[name] = parse
+        return parse
 
     def known(self, key: Key) -> bool:
         """Whether such lines can be read: what was kept may be of another version."""
@@ -170,24 +176,22 @@ class SourceLines:
         if state.understood < SURE or why.reason in _UNDERSTOOD:
             return False
         found = None
-        if self._is_tried(_DENSE):
+        if self._is_tried(_DENSE_IF_SURE):
             with suppress(Unreadable):
-                found = self._understanding(line)
+                # Half of a record is no reason to believe that requests are logged so.
+                found = self._understanding(line, whole=True)
         if found is None:
             return False
-        (wrapper, name), parsed = found
-        if not (parsed.method and parsed.status):
-            # Half of a record is no reason to believe that requests are logged so.
-            return False
+        key, _ = found
         state.vain = 0
-        label = f"{wrapper}:{name}"
+        label = ":".join(key)
         state.strange[label] = count = state.strange.get(label, 0) + 1
         if count < SURE:
             if len(state.strange) > _MOST_STRANGE:
                 state.strange = {label: count}
             return False
         del state.strange[label]
-        self._own((wrapper, name))
+        self._own(key)
         return True
 
     def keep(self) -> None:
@@ -213,7 +217,7 @@ class SourceLines:
                 state.understood += 1
                 state.vain = 0
             return parsed
-        if state.understood < SURE and self._is_tried(_DENSE_AT_FIRST):
+        if state.understood < SURE and self._is_tried(DENSE):
             other = self._understanding(line)
             if other is not None:
                 key, parsed = other
@@ -227,7 +231,7 @@ class SourceLines:
         """Whether this line is tried in all formats: garbage for hours must not cost hours."""
         state = self.state
         state.vain += 1
-        return state.vain <= dense or not state.vain % _SPARSE
+        return state.vain <= dense or not state.vain % SPARSE
 
     def _own(self, key: Key) -> None:
         """Make this the first of the source's own."""
@@ -236,8 +240,10 @@ class SourceLines:
         state.wrapper, state.format = key
         state.also = others[: KNOWN - 1]
 
-    def _understanding(self, line: bytes) -> tuple[Key, Parsed] | None:
+    def _understanding(self, line: bytes, *, whole: bool = False) -> tuple[Key, Parsed] | None:
         """How a line is best understood, and what it says; None if it is not.
+
+        `whole`: only if it says a method and a status.
 
         Raises:
             Unreadable: a format knows it for no request, or it is a piece of a line.
@@ -250,11 +256,13 @@ class SourceLines:
         strong = [layer for layer in carried if not is_weak(layer[0])]
         weak = [layer for layer in carried if is_weak(layer[0])]
         for wrapper, inner in (*strong, ("", Carried(line)), *weak):
-            if found := self._read(wrapper, inner):
+            if found := self._read(wrapper, inner, whole=whole):
                 return found
         return None
 
-    def _read(self, wrapper: str, inner: Carried) -> tuple[Key, Parsed] | None:
+    def _read(
+        self, wrapper: str, inner: Carried, *, whole: bool = False
+    ) -> tuple[Key, Parsed] | None:
         found: list[tuple[str, Parsed]] = []
         known: Unreadable | None = None
         for name in self._formats.names(inner.line):
@@ -264,6 +272,8 @@ class SourceLines:
                 known = why if why.reason in _UNDERSTOOD else known
         if known is not None and not found:
             raise known
+        if whole:
+            found = [(name, parsed) for name, parsed in found if parsed.method and parsed.status]
         if len(found) > 1:
             # Several can read it: whose shape is it most?
             found.sort(key=lambda it: (self._formats.score(it[0], [inner.line]), it[0]))
@@ -299,6 +309,13 @@ class SourceLines:
         if (unwrap := self._unwrappers.get(wrapper)) is None:
             unwrap = self._unwrappers[wrapper] = Unwrapper(wrapper, self._pieces)
         return unwrap
+
+
+def again(state: Written, settings: IntakeSettings) -> Parser:
+    """A function for lines of a source that were understood before, whatever was learned since."""
+    memory = {name: text for name, text in state.memory.items() if name != _PIECES}
+    unsure = msgspec.structs.replace(state, understood=0, vain=0, memory=memory)
+    return SourceLines(Formats(settings), unsure).parse
 
 
 def _disown(state: Written, key: Key) -> None:

@@ -11,7 +11,7 @@ from itertools import accumulate
 
 import msgspec
 
-from intake.detection import SURE, Formats, SourceLines, Written
+from intake.detection import DENSE, SPARSE, SURE, Formats, SourceLines, Written
 from intake.formats._base import is_blank
 from intake.halves import alone, better, half_of, joined, joined_caller
 from intake.identity import Credentials
@@ -189,7 +189,9 @@ class Reader:
         """
         if state.format:
             return
-        sample = [line for line in lines[:_SAMPLE_LINES] if not is_blank(line)]
+        # A log that was nothing for long is only glanced at.
+        step = 1 if state.vain < DENSE else SPARSE
+        sample = [line for line in lines[:_SAMPLE_LINES:step] if not is_blank(line)]
         found = self._formats.best(sample) if sample else None
         if found is not None:
             (state.wrapper, state.format), understood = found

@@ -11,7 +11,7 @@ from threading import Event
 import msgspec
 
 from evidence._progress import Source
-from intake.formats._base import discover
+from intake.detection import again
 from intake.frames import SourceState, raw_line
 from intake.line import Unreadable
 from intake.settings import IntakeSettings
@@ -43,8 +43,7 @@ class Again:
         known = self._sources.get(source)
         if known is None or not places:
             return
-        state = _state(known)
-        parse = discover()[state.format or "json"].parser(self._settings)
+        parse = again(_state(known), self._settings)
         missing = dict(places)
         for path in self._files(known):
             try:

@@ -29,7 +29,7 @@ _ESCAPES = {
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}+")
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://([^/?#]*)(.*)", re.DOTALL)
-_PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
+_TEXT = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
 
 
 class Timeless(Unreadable):
@@ -115,8 +115,10 @@ def decode(line: bytes) -> str:
 
 def unreadable(line: bytes, reason: Reason) -> Unreadable:
     """The verdict on a line: `reason`, or binary if most of it is no text."""
+    if line.isascii() and line.decode("ascii").isprintable():
+        return Unreadable(reason)
     text = line.decode("utf-8", "replace")
-    odd = text.count("\ufffd") + len(line.translate(None, _PRINTABLE + bytes(range(128, 256))))
+    odd = text.count("\ufffd") + len(line.translate(None, _TEXT))
     return Unreadable("binary" if odd * 2 > len(text) else reason)
 
 
