@@ -4,13 +4,15 @@ In: frames and the time. Out: what each frame came to, already in the store's op
 embedded runner and `scan` drive it; the Faust worker wires the same stages to topics.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from detectors.engine import Engine
 from evidence.history import History
 from evidence.store import EmbeddedStore
+from incidents.owners import SPACE as OWNERS
+from incidents.owners import Answer
 from intake.frames import Batch, Reader, SourceState, Watermark
 from intake.judge import Judge
 from intake.ownership import Tables
@@ -109,7 +111,7 @@ class Pipeline:
             self._keep_source(state)
         decider = self.decider
         decider.tally.add(batch)
-        decider.note(batch, gaps)
+        decider.note(batch, [*gaps, *self.judge.excess.take_gaps(batch.events)])
         if self.history is not None:
             self.history.append(batch.events)
         watermark_ms = self.watermark_ms
@@ -161,6 +163,13 @@ class Pipeline:
     def keep_desk(self) -> None:
         """The incidents' own state, where something other than a frame changed it."""
         self.store.save_state(("incidents", key, value) for key, value in self.desk.take_dirty())
+        self.store.save_state((OWNERS, key, value) for key, value in self.desk.owners.take_dirty())
+
+    def answer(self, answers: Iterable[Answer], now_ms: int | None = None) -> None:
+        """Take in whose objects they were, in a transaction of its own."""
+        with self.store.transaction():
+            self.decider.answer(answers, self.watermark_ms if now_ms is None else now_ms)
+            self.keep_desk()
 
     def keep_sources(self) -> None:
         """The names and positions of the sources that were read from since the last time."""
@@ -202,6 +211,10 @@ class Pipeline:
             route: (count, spaces.of("principal"), spaces.of(route))
             for route, count in self.judge.incomparable.items()
         }
+
+    def excess(self) -> dict[str, int]:
+        """Route -> ids of single requests that were too many to be judged."""
+        return self.judge.excess.routes
 
 
 _encode = msgspec.msgpack.Encoder().encode

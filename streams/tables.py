@@ -8,7 +8,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from intake.ownership import Tables, grants_of, owners_of, people_of
+from intake.ownership import Owners, Tables, grants_of, owners_of, people_of
 from intake.settings import IntakeSettings
 
 
@@ -21,21 +21,30 @@ def read_tables(settings: IntakeSettings) -> Tables:
     people: dict[str, str] = {}
     if settings.identities is not None:
         people = people_of(_rows(settings.identities.file, ("id", "user")))
-    owners: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    owners: dict[str, Mapping[str, Owners]] = {}
     roles = {rule.match: rule.owner for rule in settings.routes}
     for source in settings.ownership:
         if source.file is not None:
             columns = roles.get(source.route) or [source.owner]
             rows = _rows(source.file, (source.object, *columns))
-            owners[source.route] = owners_of(rows, source, columns)
+            try:
+                owners[source.route] = owners_of(rows, source, columns)
+            except ValueError as error:
+                raise ValueError(_about(source.file, "owners", error)) from error
     grants = []
     if settings.grants is not None:
         path = settings.grants.file
         try:
             grants = grants_of(_rows(path, ("principal", "owner")))
         except ValueError as error:
-            raise ValueError(f"reading grants from {path}: {error}") from error
+            raise ValueError(_about(path, "grants", error)) from error
     return Tables(people, owners, grants)
+
+
+def _about(path: Path, what: str, error: ValueError) -> str:
+    """What is wrong, with the file, unless it says so."""
+    says = str(error)
+    return says if says.startswith("reading ") else f"reading {what} from {path}: {says}"
 
 
 def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -183,6 +183,7 @@ class Intake:
         before it hears the findings of the same lines.
         """
         self._tally.add(batch)
+        gaps = [*gaps, *self.judge.excess.take_gaps(batch.events)]
         name = self.sources[batch.source].name
         self._rejects += [(name, reject) for reject in batch.rejects]
         for signal in batch.signals:

@@ -6,11 +6,14 @@ from intake.ownership import (
     Ownerships,
     Permissions,
     Tables,
+    Tenure,
     grants_of,
     owners_of,
     people_of,
 )
+from intake.routes import Routes
 from intake.settings import Ownership
+from intake.signals import Judged
 from tests.intake._lines import settings
 
 NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
@@ -37,6 +40,55 @@ def test_owners(roles, expected):
     assert owners_of(rows, Ownership(route="/o/{object}", object="oid"), roles) == expected
 
 
+SOLD = [
+    {"id": "5", "user": "17", "from": "", "to": "2026-11-22T12:00:00Z"},
+    {"id": "5", "user": "18", "from": "2026-11-22T13:00:00+01:00", "to": " "},
+    {"id": "6", "user": "17", "from": "", "to": ""},
+]
+
+
+def test_owners_for_a_time():
+    source = Ownership(route="/o/{object}", object="id", owner="user")
+    sold = {"5": (Tenure("17", None, NOON), Tenure("18", NOON, None)), "6": ("17",)}
+    assert owners_of(SOLD, source, []) == sold
+    renamed = [{**row, "until": row["to"]} for row in SOLD]
+    assert owners_of([{k: v for k, v in r.items() if k != "to"} for r in renamed], source, []) == (
+        sold
+    )
+    with pytest.raises(ValueError, match="yesterday"):
+        owners_of([{**SOLD[0], "from": "yesterday"}], source, [])
+
+
+def test_columns_that_own_say_no_time():
+    rows = [{"id": "5", "from": "17", "to": "18", "until": ""}]
+    source = Ownership(route="/o/{object}", object="id")
+    assert owners_of(rows, source, ["from", "to"]) == {"5": ("17", "18")}
+
+
+@pytest.mark.parametrize(
+    ("item", "time_ms", "expected"),
+    [
+        ("5", NOON - 1, ("17",)),
+        ("5", NOON, ("18",)),
+        ("5", NOON + 10**12, ("18",)),
+        ("6", 0, ("17",)),
+        ("7", NOON - 1, PENDING),
+        ("7", NOON, ("17", "19")),
+        ("7", NOON + 999, ("17", "19")),
+        ("7", NOON + 1000, ("19",)),
+    ],
+)
+def test_whose_it_was_at_the_time(item, time_ms, expected):
+    route = "/o/{object}"
+    rows = {
+        "5": (Tenure("17", None, NOON), Tenure("18", NOON, None)),
+        "6": ("17",),
+        "7": (Tenure("17", NOON, NOON + 1000), Tenure("19", NOON, None)),
+    }
+    owners = Ownerships(settings(ownership=[{"route": route}]), Tables(owners={route: rows}))
+    assert owners.owners(route, item, time_ms) == expected
+
+
 def test_grants():
     row = {"principal": " 017", "owner": "*", "routes": "", "from": "", "until": " "}
     bound = {
@@ -51,14 +103,53 @@ def test_grants():
         grants_of([bound | {"until": "tomorrow"}])
 
 
+ROUTE, ASKED, MADE = "/orders/{object}", "/cards/{object}", "/notes/{object}"
+
+
+def ownerships():
+    tables = Tables(
+        people={"17": "u-17"}, owners={ROUTE: {"5": ("17", "u-17"), "6": (), "8": ("18", "17")}}
+    )
+    sources = [{"route": ROUTE}, {"route": ASKED, "http": "http://x"}, {"route": MADE, "learn": 1}]
+    return Ownerships(settings(ownership=sources), tables)
+
+
 def test_ownerships():
-    route = "/orders/{object}"
-    tables = Tables(people={"17": "u-17"}, owners={route: {"5": ("17", "u-17"), "6": ()}})
-    owners = Ownerships(settings(ownership=[{"route": route}, {"route": "/x"}]), tables)
-    assert owners.owners(route, "5") == ("u-17",)
-    assert owners.owners(route, "6") is PENDING
-    assert owners.owners(route, "7") is PENDING
-    assert owners.owners("/x", "5") is PENDING
+    owners = ownerships()
+    assert owners.owners(ROUTE, "5", NOON) == ("u-17",)
+    assert owners.owners(ROUTE, "6", NOON) is PENDING
+    assert owners.owners(ROUTE, "7", NOON) is PENDING
+    assert owners.owners(ROUTE, "8", NOON) == ("18", "u-17")
+    assert owners.owners(ASKED, "5", NOON) is PENDING
+    assert owners.owners(MADE, "5", NOON) is PENDING
+
+
+def unknown(*items, source, asks=False):
+    return Judged((), (), "", "undetermined", unknown=items, source=source, asks=asks)
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("/orders/5", Judged(("u-17",), (), "ownership", "own")),
+        ("/orders/5,8", Judged(("18", "u-17"), (), "ownership", "own")),
+        ("/orders/7", unknown("7", source=ROUTE)),
+        ("/orders/5,7", unknown("7", source=ROUTE)),
+        ("/orders/7,9", unknown("7", "9", source=ROUTE)),
+        ("/cards/1,2", unknown("1", "2", source=ASKED, asks=True)),
+        ("/notes/1", unknown("1", source=MADE)),
+    ],
+)
+def test_whose_objects_a_request_names(target, expected):
+    place = Routes([], [], [ROUTE, ASKED, MADE]).place(target)
+    assert ownerships().judged(place, "u-17", NOON) == expected
+
+
+def test_what_is_foreign_stands_beside_what_nobody_names():
+    place = Routes([], [], [ROUTE]).place("/orders/5,7,8")
+    assert ownerships().judged(place, "19", NOON) == Judged(
+        ("18", "u-17"), (), "ownership", "own", unknown=("7",), source=ROUTE
+    )
 
 
 INTAKE = {

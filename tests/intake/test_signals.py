@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from intake.ownership import Grant, Tables
 from intake.signals import Judged, Signals, exposures, is_notable
 from records.event import Actor
 from tests.intake._lines import AT, Court, get
@@ -74,7 +75,7 @@ def test_what_is_notable(verdict, allowed, targets, claimed, item, outcome, stat
 
 def test_exposures_of_owner_and_claim():
     signal = msgspec.structs.replace(heard()[1], targets=("18", "19"), claimed="19")
-    judged = Judged(("17", "18", "19"), ("18", "19"), "route", "foreign", claim_added=True)
+    judged = Judged(("17", "18", "19"), ("18", "19"), "route", "foreign", claims=("19",))
     assert [(e.target, e.certainty, e.basis) for e in exposures(signal, judged)] == [
         ("18", "proven", "route"),
         ("19", "presumed", "claimed"),
@@ -85,6 +86,83 @@ def test_an_object_of_unknown_owner_is_exposed_as_itself():
     _, signal, exposed = heard("/orders/55", status=404)
     assert (signal.verdict, signal.targets) == ("undetermined", ())
     assert [(e.target, e.object, e.certainty) for e in exposed] == [("", "55", "attempted")]
+
+
+SOURCES = [
+    {"route": "/cards/{object}", "http": "https://cards.example/{object}"},
+    {"route": "/orders/{object}/**", "file": "orders.csv"},
+]
+ORDERS = Tables(owners={"/orders/{object}/**": {"1": ("17",), "2": ("18",)}})
+
+
+def unnamed(target, user="17", before=(), *, signals=False, **fields):
+    """Exposures of a line on routes with sources, as (target, object, route, basis, verdict)."""
+    court = Court(crowd=[*CROWD, *before], ownership=SOURCES, tables=ORDERS)
+    _, signal, exposed = court.hear(get(target, user, **fields))
+    assert (signal is not None) is signals
+    return [(e.target, e.object, e.route, e.basis, e.verdict, e.principal) for e in exposed]
+
+
+CARD = ("/cards/{object}", "ownership", "undetermined", "17")
+ORDER = ("/orders/{object}/**", "", "undetermined", "17")
+UNNAMED = [
+    # name, target, user, exposures
+    ("asked for later", "/cards/5", "17", [("", "5", *CARD)]),
+    ("each of a list", "/cards/5,6,05", "17", [("", "5", *CARD), ("", "6", *CARD)]),
+    ("of nobody known", "/orders/3/items", "17", [("", "3", *ORDER)]),
+    ("beside one's own", "/orders/1,3", "17", [("", "3", *ORDER)]),
+    ("one's own", "/orders/1", "17", []),
+    ("anonymous", "/cards/5", None,
+     [("", "5", "/cards/{object}", "ownership", "foreign", "")]),
+    ("anonymous, nobody is asked", "/orders/3", None,
+     [("", "3", "/orders/{object}/**", "", "undetermined", "")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("target", "user", "expected"), [c[1:] for c in UNNAMED], ids=[c[0] for c in UNNAMED]
+)
+def test_objects_whose_owner_nobody_names(target, user, expected):
+    assert unnamed(target, user) == expected
+
+
+def test_those_beside_somebody_else_s():
+    exposed = unnamed("/orders/2,3", signals=True)
+    assert exposed == [("18", "2,3", *KNOWN), ("", "3", *ORDER)]
+
+
+KNOWN = ("/orders/{object}", "ownership", "foreign", "17")
+
+
+def test_a_claim_can_turn_out_to_be_nobody():
+    court = Court(ownership=SOURCES, tables=ORDERS)
+    _, signal, exposed = court.hear(get("/cards/5", None, claimed="17", session="s"))
+    assert (signal.verdict, signal.principal, signal.targets) == ("undetermined", "17", ())
+    (one,) = exposed
+    assert (one.principal, one.verdict, one.actor.type) == ("", "undetermined", "session")
+
+
+ALLOWED = [
+    ("a service account", {"service_accounts": ["17"]}, {}, "service"),
+    ("a delegate", {"delegates": ["1*"]}, {}, "delegate"),
+    ("a grant for all", {}, {"grants": [Grant("17", "*", "/**", None, AT + 1)]}, "grant"),
+    ("a grant that is over", {}, {"grants": [Grant("17", "*", "/**", None, AT)]}, ""),
+    ("a grant for one", {}, {"grants": [Grant("17", "18", "/**", None, None)]}, ""),
+    ("a public route", {"routes": [{"match": "/cards/**", "public": True}]}, {}, "public"),
+]
+
+
+@pytest.mark.parametrize(
+    ("intake", "tables", "why"), [c[1:] for c in ALLOWED], ids=[c[0] for c in ALLOWED]
+)
+def test_who_may_see_what_is_nobody_s_yet(intake, tables, why):
+    court = Court(crowd=CROWD, ownership=SOURCES, tables=Tables(**tables), **intake)
+    event, signal, exposed = court.hear(get("/cards/5", "17"))
+    assert (event.allowed, signal, bool(exposed)) == (why, None, not why)
+
+
+def test_a_line_that_was_not_accepted_asks_for_nothing():
+    assert unnamed("/cards/5", status=401) == []
 
 
 @pytest.mark.parametrize("verdict", ["own", "no_target"])

@@ -1,5 +1,6 @@
 import pytest
 
+from intake.ownership import Tenure
 from intake.settings import IntakeSettings
 from streams.tables import read_tables
 
@@ -58,6 +59,18 @@ def test_what_is_wrong_names_the_file(tmp_path, name, data, message):
         read_tables(settings(tmp_path, identities={"file": "people.csv"}))
     assert message.format(path) in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_owners_may_have_had_it_for_a_time(tmp_path):
+    path = tmp_path / "owners.csv"
+    path.write_text("id,user,from,to\n7,u-1,,2026-11-22T12:00:00Z\n7,u-2,2026-11-22T12:00:00Z,\n")
+    source = {"route": "/o/{object}", "file": "owners.csv", "object": "id", "owner": "user"}
+    (rows,) = read_tables(settings(tmp_path, ownership=[source])).owners.values()
+    noon_ms = 1_795_348_800_000
+    assert dict(rows) == {"7": (Tenure("u-1", None, noon_ms), Tenure("u-2", noon_ms, None))}
+    path.write_text("id,user,from,to\n7,u-1,noon,\n")
+    with pytest.raises(ValueError, match=r"reading owners from .*owners\.csv: .*'noon'"):
+        read_tables(settings(tmp_path, ownership=[{**source, "file": "owners.csv"}]))
 
 
 def test_a_directory_and_a_wrong_grant_are_said_too(tmp_path):
