@@ -10,18 +10,29 @@ from typing import Any, Final
 
 _Pattern = tuple[str, ...]
 _MAX: Final = 32
+_MAX_PARTS: Final = 8
+"""No answer of ours is deeper: longer patterns fit nothing."""
+_NEVER: Final[_Pattern] = ("",)
 _NOTHING: Final = object()
 
 
 def filtered(answer: dict[str, Any], filter_path: str) -> dict[str, Any]:
     """What the patterns, separated by commas, leave of an answer."""
-    given = [text.strip() for text in filter_path.split(",")[:_MAX]]
-    wanted = [tuple(text.split(".")) for text in given if text and text[0] != "-"]
-    unwanted = [tuple(text[1:].split(".")) for text in given if text[:1] == "-"]
+    given = [text.strip() for text in filter_path.split(",", _MAX)[:_MAX]]
+    wanted = [_pattern(text) for text in given if text and text[0] != "-"]
+    unwanted = [_pattern(text[1:]) for text in given if text[:1] == "-"]
     found = _kept(answer, wanted) if wanted else answer
     if found is not _NOTHING and unwanted:
         found = _without(found, unwanted)
     return found if isinstance(found, dict) else {}
+
+
+def _pattern(text: str) -> _Pattern:
+    parts: list[str] = []
+    for part in text.split("."):
+        if part != "**" or parts[-1:] != ["**"]:
+            parts.append(part)
+    return tuple(parts) if len(parts) <= _MAX_PARTS else _NEVER
 
 
 def _kept(value: Any, patterns: Sequence[_Pattern]) -> Any:
@@ -55,11 +66,12 @@ def _without(value: Any, patterns: Sequence[_Pattern]) -> Any:
 
 def _below(name: str, patterns: Sequence[_Pattern]) -> list[_Pattern]:
     """What the patterns ask for within `name`."""
-    found: list[_Pattern] = []
+    # Each once: several `**` lead to the same rest by many ways.
+    found: dict[_Pattern, None] = {}
     for pattern in patterns:
         if pattern[:1] == ("**",):
-            found.append(pattern)
-            found += _below(name, [pattern[1:]])
+            found[pattern] = None
+            found.update(dict.fromkeys(_below(name, [pattern[1:]])))
         elif pattern and fnmatchcase(name, pattern[0]):
-            found.append(pattern[1:])
-    return found
+            found[pattern[1:]] = None
+    return list(found)

@@ -71,7 +71,7 @@ _SET_UP: Final = re.compile(
     r"|_alias)/[^/]+|/[^/_][^/]*(?:/_alias/[^/]+)?"
 )
 """What shippers set up; the last are an index, and an alias of one."""
-_NODES: Final = re.compile(r"/_nodes(?:/[^/]+)*")
+_NODES: Final = re.compile(r"/_nodes(?:/[\w:,*-]+)*")
 
 
 def answer(method: str, path: str, address: str) -> Answer:
