@@ -38,6 +38,7 @@ _DIRECT = (
 )
 _LOGGER = "http.log.access"
 _MARKS = re.compile(rb'"logger"\s*+:\s*+"http\.log\.access|\thttp\.log\.access[\w.-]{0,200}+\t')
+_ERRORS = re.compile(rb'"logger"\s*+:\s*+"http\.log\.error')
 # time, level, logger, message, and the rest of the record
 _CONSOLE = re.compile(
     rb"([0-9][0-9A-Za-z/:.,+ -]{7,40}+)\t[^\t\"]{1,40}+\t(http\.log\.access[\w.-]{0,200}+)\t"
@@ -66,8 +67,11 @@ class Caddy:
     name = "caddy"
 
     def sniff(self, lines: Sequence[bytes]) -> float:
-        """The share understood that says it is Caddy's."""
-        return marked_share(lines, _is_marked, self.parser)
+        """The share understood that says it is Caddy's, and the errors of the same requests."""
+        share = marked_share(lines, _is_marked, self.parser)
+        if not share:
+            return 0.0
+        return share + sum(_ERRORS.search(line) is not None for line in lines) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

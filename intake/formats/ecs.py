@@ -47,7 +47,9 @@ NAMES = (
     ("labels.resourceowner", "owners"),
     ("labels.securitycontexterror", "context_error"),
 )
-_MARKS = re.compile(rb'"(?:http|url|source|client|user_agent|ecs)(?:"\s*+:\s*+\{|\.)')
+_MARKS = re.compile(
+    rb'"(?:http|url|source|client|user_agent|ecs)(?:"\s*+:\s*+\{|\.[\w.@-]{1,100}+"\s*+:)'
+)
 _HIGHEST = (
     ("timestamp", "time_ms"),
     ("source.ip", "peer"),

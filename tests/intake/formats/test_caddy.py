@@ -153,7 +153,10 @@ def test_sniff_knows_its_marks():
     assert FORMAT.sniff([good]) == FORMAT.sniff([console()]) == 1
     renamed = {("log" if name == "logger" else name): value for name, value in BASE.items()}
     assert FORMAT.sniff([orjson.dumps(renamed)]) == 1
-    assert FORMAT.sniff([good, orjson.dumps(but(logger="http.log.error"))]) == pytest.approx(0.5)
+    error = orjson.dumps(but(logger="http.log.error"))
+    assert FORMAT.sniff([good, error]) == 1, "else a log full of errors would be any JSON"
+    assert FORMAT.sniff([error]) == 0
+    assert FORMAT.sniff([good, b"junk"]) == pytest.approx(0.5)
     pino = b'{"time":1795341603000,"req":{"url":"/a","remoteAddress":"192.0.2.1"},"res":{}}'
     assert FORMAT.sniff([pino, b"\tINFO\thttp.log.access\t"]) == 0
     assert FORMAT.sniff([orjson.dumps({"ua": '"logger":"http.log.access"'})]) == 0

@@ -188,6 +188,8 @@ def test_sniff_knows_ecs_from_other_json():
     assert FORMAT.sniff([orjson.dumps(GATEWAY), b"junk"]) == 0.5
     assert FORMAT.sniff([b'{"time":1795341603,"ip":"192.0.2.1","url":"/a"}']) == 0
     assert FORMAT.sniff([b'{"http":{},"url":{}}', b"junk"]) == 0
+    flat_json = b'{"ts":1795341603,"ip":"192.0.2.1","uri":"/a","logger":"http.log.access"}'
+    assert FORMAT.sniff([flat_json]) == 0, "a value that looks like a name of ECS"
 
 
 def test_what_is_remembered_stays_bounded(monkeypatch):

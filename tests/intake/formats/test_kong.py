@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 
@@ -10,7 +12,7 @@ ID = "6b29fc40ca471067b31d00dd010662da"
 CONSUMER = "b4b27e4c-7c1e-4f3a-9c3e-000000000007"
 ENTITY = {"id": "a1a27e4c-7c1e-4f3a-9c3e-000000000001", "consumer_id": CONSUMER}
 HEADERS = {"host": "api.example.com", "user-agent": "curl/8"}
-BASE = {
+BASE: dict[str, Any] = {
     "request": {
         "id": ID,
         "uri": "/api/v1/users/17?full=1",
