@@ -17,7 +17,7 @@ SPACE = "owners"
 """Under which a store keeps the answers."""
 
 Item = tuple[str, str]
-"""(route of the ownership source, object)"""
+"""(route of the ownership source, and `#TENANT` where tenants have objects of their own; object)"""
 
 _LOOSE = frozenset({"name", "hex"})
 
@@ -26,9 +26,10 @@ class Answer(msgspec.Struct, frozen=True):
     """What a service said of one object."""
 
     route: str
+    """As in `Item`."""
     object: str
     owners: tuple[str, ...]
-    """Canonical users; empty where it is nobody's, or there is no such object."""
+    """Canonical users without their tenant; empty where it is nobody's, or there is no such one."""
     at_ms: int
     source: str
     """Who said so: the host of the service."""
@@ -120,15 +121,17 @@ def _as_answered(exposure: Exposure, owners: Sequence[str]) -> Iterator[Exposure
         if not principal:
             yield msgspec.structs.replace(exposure, certainty="attempted", basis="")
         return
-    verdict = exposure.verdict
+    verdict, tenant = exposure.verdict, exposure.route.partition("#")[2]
     if principal:
-        space = id_space(principal)
-        if any(is_same(owner, principal, space) for owner in owners):
+        plain = principal.removeprefix(f"{tenant}/") if tenant else principal
+        space = id_space(plain)
+        if any(is_same(owner, plain, space) for owner in owners):
             return
-        if all(map(_comparable, owners, [space] * len(owners))):
+        if all(_comparable(owner, space) for owner in owners):
             verdict = "foreign"
     for owner in owners:
-        yield msgspec.structs.replace(exposure, target=owner, verdict=verdict)
+        target = f"{tenant}/{owner}" if tenant else owner
+        yield msgspec.structs.replace(exposure, target=target, verdict=verdict)
 
 
 def _comparable(owner: str, space: str) -> bool:

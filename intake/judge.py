@@ -118,8 +118,9 @@ class Judge:
                 graphql=route.graphql,
                 credential=route.category == "credential",
             )
-            if self._owners.learned is not None and caller.principal and not caller.claim_only:
-                self._owners.learned.note(line, method, place, caller.principal, outcome)
+            if (made := self._owners.learned) and caller.principal and not caller.claim_only:
+                asked = self.tenants.asked(line.tenant, place.tenant)
+                made.note(line, method, place, caller.principal, outcome, asked)
         if outcome == "ignored":
             # A preflight addresses nobody's data, whatever its path names.
             judged = _NOBODY
@@ -189,7 +190,7 @@ class Judge:
             credentials=credentials.provenance or ("asserted" if caller.principal else ""),
             token=caller.token,
         )
-        exposed = exposures(signal, judged, claim_only=caller.claim_only)
+        exposed = exposures(signal, judged, _asker(caller, who, judged))
         # Whose it was, the assessment may say: until then there is nothing to detect.
         return event, signal if notable else None, exposed
 
@@ -261,7 +262,8 @@ class Judge:
                 return Judged(both, (), "route", "own", claims=tuple(sorted(added)))
             return Judged(targets, (), "route", "own")
         if place.source:
-            return self._owners.judged(place, caller.principal, line.time_ms)
+            asked = self.tenants.asked(line.tenant, place.tenant)
+            return self._owners.judged(place, caller.principal, line.time_ms, asked)
         if place.candidates:
             found, learned = self._promoted(line, caller, place, outcome, late=late)
             if found:
@@ -380,6 +382,13 @@ class Judge:
         if self._owners.learned is not None:
             self._owners.learned.load(load_state("intake.learned"))
         self.routes.slugs.load(load_state("intake.slugs"))
+
+
+def _asker(caller: Caller, who: Caller, judged: Judged) -> str:
+    """Who can turn out to own what was asked for; "" where nobody can, or it cannot be told."""
+    if caller.claim_only or caller.qualified or judged.crossed:
+        return ""
+    return caller.behalf or who.principal
 
 
 _ORDINARY: frozenset[Verdict] = frozenset({"own", "no_target"})

@@ -47,49 +47,61 @@ class Learned:
         """Whether this source's owners are learned."""
         return route in self._sources
 
-    def owner(self, route: str, item: str) -> str:
+    def owner(self, route: str, item: str, tenant: str = "") -> str:
         """Who made an object, "" where that is not known."""
-        found = self._owners.get(_key(route, item))
+        found = self._owners.get(_key(route, item, tenant))
         return found[0] if found else ""
 
     def note(
-        self, line: Parsed, method: str, place: Place, principal: str, outcome: Outcome
+        self,
+        line: Parsed,
+        method: str,
+        place: Place,
+        principal: str,
+        outcome: Outcome,
+        tenant: str = "",
     ) -> None:
-        """Learn from a line whether its caller made objects, or deleted their own."""
+        """Learn from a line whether its caller made objects, or deleted their own.
+
+        `tenant` is the one asked for, where tenants have objects of their own.
+        """
         if outcome == "proven":
             if line.status == 201 and method in {"PUT", "POST"}:
-                self._created(line, method, place, principal)
+                for route, items in self._created(line, method, place):
+                    self._make(route, items, principal, tenant)
             elif method == "DELETE":
-                self._deleted(place, principal)
+                self._deleted(place, principal, tenant)
 
-    def _created(self, line: Parsed, method: str, place: Place, principal: str) -> None:
+    def _created(
+        self, line: Parsed, method: str, place: Place
+    ) -> Iterator[tuple[str, Sequence[str]]]:
         path, _, query = place.path.partition("?")
         for route, source in self._sources.items():
             if source.item.match(path, query) is not None:
                 if place.source == route:
-                    self._make(route, place.objects, principal)
+                    yield route, place.objects
             elif (
                 method == "POST"
                 and line.location is not None
                 and source.collection is not None
                 and source.collection.match(path, query) is not None
             ):
-                self._make(route, _located(source.item, path, line.location), principal)
+                yield route, _located(source.item, path, line.location)
 
-    def _deleted(self, place: Place, principal: str) -> None:
+    def _deleted(self, place: Place, principal: str, tenant: str) -> None:
         path, _, query = place.path.partition("?")
         source = self._sources.get(place.source)
         if source is None or source.item.match(path, query) is None:
             return
         for item in place.objects:
-            key = _key(place.source, item)
+            key = _key(place.source, item, tenant)
             if key in self._owners and self._owners[key][0] == principal:
                 del self._owners[key]
                 self._dirty.add(key)
 
-    def _make(self, route: str, items: Sequence[str], principal: str) -> None:
+    def _make(self, route: str, items: Sequence[str], principal: str, tenant: str) -> None:
         for item in items:
-            key = _key(route, item)
+            key = _key(route, item, tenant)
             if key in self._owners or len(item) > _LONGEST_OBJECT:
                 continue
             self._owners[key] = (principal, self._made)
@@ -113,8 +125,8 @@ class Learned:
             self._made = found[1] + 1
 
 
-def _key(route: str, item: str) -> str:
-    return f"{route}\n{item}"
+def _key(route: str, item: str, tenant: str) -> str:
+    return f"{route}#{tenant}\n{item}" if tenant else f"{route}\n{item}"
 
 
 def _source(route: str) -> _Source:

@@ -134,10 +134,12 @@ class Ownerships:
         learns = [s.route for s in settings.ownership if s.learn]
         self.learned = Learned(learns) if learns else None
 
-    def owners(self, source: str, object_id: str, time_ms: int) -> tuple[str, ...]:
+    def owners(
+        self, source: str, object_id: str, time_ms: int, tenant: str = ""
+    ) -> tuple[str, ...]:
         """Owners of an object of a source's route at a time; PENDING where it cannot say."""
         if self.learned is not None and self.learned.learns(source):
-            owner = self.learned.owner(source, object_id)
+            owner = self.learned.owner(source, object_id, tenant)
             return (owner,) if owner else PENDING
         found = self._tables[source].get(object_id)
         if not found:
@@ -150,14 +152,14 @@ class Ownerships:
         }
         return tuple(sorted(at_the_time)) or PENDING
 
-    def judged(self, place: Place, principal: str, time_ms: int) -> Judged:
+    def judged(self, place: Place, principal: str, time_ms: int, tenant: str = "") -> Judged:
         """Whose the objects of a place are: those that are not one's own, and what nobody names."""
         known: set[str] = set()
         foreign: set[str] = set()
         unknown: list[str] = []
         source = place.source
         for item in place.objects:
-            owners = self.owners(source, item, time_ms)
+            owners = self.owners(source, item, time_ms, tenant)
             if owners is PENDING:
                 unknown.append(item)
             elif principal in owners:

@@ -117,34 +117,33 @@ class Signals:
         return known
 
 
-def exposures(signal: Signal, judged: Judged, *, claim_only: bool = False) -> list[Exposure]:
+def exposures(signal: Signal, judged: Judged, asker: str = "") -> list[Exposure]:
     """One exposure a target of a foreign or undetermined signal, and one an unknown object.
 
-    `claim_only`: the principal is only what an identity header said.
+    `asker` is who may turn out to own such an object; "" for nobody.
     """
     if signal.verdict not in {"foreign", "undetermined"}:
         return []
     if judged.unknown:
-        unknown = _unknown(signal, judged, claim_only=claim_only)
+        unknown = _unknown(signal, judged, asker)
         return [*_known(signal, judged), *unknown] if signal.targets else unknown
     return _known(signal, judged)
 
 
-def _unknown(signal: Signal, judged: Judged, *, claim_only: bool) -> list[Exposure]:
+def _unknown(signal: Signal, judged: Judged, asker: str) -> list[Exposure]:
     """Exposures of objects of a configured source that names no owner.
 
-    `basis` is ownership where their source is still to be asked, "" where nobody will be. Without a
-    principal, or with one that only claims, no owner can turn out to be the caller.
+    `basis` is ownership where their source is still to be asked, "" where nobody will be.
     """
-    anonymous = signal.authentication == "anonymous"
+    certain = signal.authentication == "anonymous" or judged.crossed
     return [
         Exposure(
             event=signal.event,
             time_ms=signal.time_ms,
             actor=signal.actor,
             session=signal.session,
-            principal="" if claim_only else signal.principal,
-            provenance="" if claim_only else signal.provenance,
+            principal=asker,
+            provenance=signal.provenance if asker else "",
             ip=signal.ip,
             fingerprint=signal.fingerprint,
             object=item,
@@ -153,7 +152,7 @@ def _unknown(signal: Signal, judged: Judged, *, claim_only: bool) -> list[Exposu
             effect=signal.effect,
             certainty=certainty_of(signal.outcome, ""),
             basis="ownership" if judged.asks else "",
-            verdict="foreign" if judged.asks and anonymous else "undetermined",
+            verdict="foreign" if judged.asks and certain else "undetermined",
         )
         for item in judged.unknown
     ]

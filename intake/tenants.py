@@ -30,6 +30,10 @@ class Tenants:
         self.seen: dict[str, int] = {}
         """Tenant -> events, where the log says it and the configuration does not."""
 
+    def asked(self, logged: str | None, place: str) -> str:
+        """The tenant asked for; "" where the configuration names none."""
+        return tenants_of(logged, place)[1] if self.named else ""
+
     def resolve(self, caller: Caller, logged: str | None, place: str) -> tuple[Caller, bool]:
         """(the caller by the rows of their tenant, whether they ask for another tenant's data).
 
@@ -71,6 +75,9 @@ class Tenants:
         judged.targets = tuple(sorted([person(asked, user) for user in judged.targets]))
         judged.foreign = tuple(sorted([person(asked, user) for user in judged.foreign]))
         judged.claims = tuple([person(asked, user) for user in judged.claims])
+        if asked and judged.unknown:
+            # Object 7 of one tenant is not that of another, and neither are their owners.
+            judged.source += f"#{asked}"
         caller, _ = self.resolve(caller, logged, place)
         return msgspec.structs.replace(
             caller,

@@ -55,6 +55,22 @@ def test_what_an_answer_makes_of_it(exposure, owners, expected):
     assert list(known.resolved([exposure])) == expected
 
 
+OF_ACME = pending(principal("acme/u-1"), route=f"{CARDS}#acme", principal="acme/u-1")
+
+
+@pytest.mark.parametrize(
+    ("owner", "expected"),
+    [
+        ("u-1", []),
+        ("u-2", [msgspec.structs.replace(OF_ACME, target="acme/u-2", verdict="foreign")]),
+    ],
+)
+def test_owners_are_of_the_tenant_that_was_asked_for(owner, expected):
+    known = Owners(Store())
+    known.take([answer("c-1", owner, route=f"{CARDS}#acme")])
+    assert list(known.resolved([OF_ACME])) == expected
+
+
 OTHERS = [
     ("another object", pending(item="c-2")),
     ("another route", pending(route="/notes/{object}")),

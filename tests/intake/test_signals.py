@@ -142,6 +142,22 @@ def test_a_claim_can_turn_out_to_be_nobody():
     assert (one.principal, one.verdict, one.actor.type) == ("", "undetermined", "session")
 
 
+def test_tenants_have_objects_of_their_own():
+    court = Court(
+        ownership=[*SOURCES, {"route": "/notes/{object}", "learn": True}], tables=ORDERS,
+        fields={"tenant": "org"},
+    )  # fmt: skip
+    _, _, exposed = court.hear(get("/cards/5", "17", tenant="acme"))
+    assert [(e.route, e.principal) for e in exposed] == [("/cards/{object}#acme", "acme/17")]
+    court.hear(get("/notes/7", "17", method="PUT", status=201, tenant="acme"))
+    court.hear(get("/notes/7", "18", method="PUT", status=201, tenant="globex"))
+    asked = [("17", "acme"), ("18", "globex"), ("18", "acme")]
+    found = [court.event(get("/notes/7", user, tenant=tenant)) for user, tenant in asked]
+    assert [(e.verdict, e.targets) for e in found] == [
+        ("own", ("acme/17",)), ("own", ("globex/18",)), ("foreign", ("acme/17",)),
+    ]  # fmt: skip
+
+
 ALLOWED = [
     ("a service account", {"service_accounts": ["17"]}, {}, "service"),
     ("a delegate", {"delegates": ["1*"]}, {}, "delegate"),
