@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from console.fault import words
+from console.listening import listening_results
 from console.report import many
 from console.result import Result
 from console.standing import ledger_results
@@ -40,6 +41,7 @@ async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -
         *_data_dir(settings.data_dir),
         *ledger_results(settings),
         *_log(settings.data_dir),
+        *listening_results(settings.listen, environ),
         await _gateway(settings, environ, now_ms),
         *await _kafka(settings, environ),
         *await _elasticsearch(settings),

@@ -115,6 +115,16 @@ def _serve(
                 exposition = listening(settings.metrics)
         if exposition is not None:
             stack.callback(exposition.close)
+        inbox = listeners = None
+        if settings.listen.is_any and not (once or example):
+            inbox = Inbox(settings.listen.max_waiting)
+            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
+            # What comes before the store is open waits for it.
+            with refusing():
+                listeners.start()
+            stack.callback(listeners.close)
+            # Before that: who waits is told that there is nothing to wait for.
+            stack.callback(inbox.close)
         try:
             stack.enter_context(lock(settings.data_dir))
         except Busy as error:
@@ -145,16 +155,7 @@ def _serve(
             resumable=True,
         )
         pipeline.restore()
-        inbox = reception = listeners = None
-        if settings.listen.is_any and not (once or example):
-            inbox = Inbox(settings.listen.max_waiting)
-            reception = Reception(pipeline, Seen(store), digest)
-            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
-            with refusing():
-                listeners.start()
-            stack.callback(listeners.close)
-            # Before that: who waits is told that there is nothing to wait for.
-            stack.callback(inbox.close)
+        reception = Reception(pipeline, Seen(store), digest) if inbox is not None else None
         overview = Overview(pipeline, store, settings, example=example)
         if not as_json:
             overview.begin(logs, listeners.says if listeners is not None else ())

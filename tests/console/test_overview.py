@@ -112,3 +112,14 @@ def test_an_example_shows_people_reasons_and_evidence(overview, store, attack, c
         "  make run LOG=/path/to/access.log\n  breachline run /path/to/access.log\n",
     ):
         assert part in shown
+
+
+def test_what_is_listened_to_is_said_before_what_is_read(overview, capsys):
+    words, _ = overview()
+    words.begin(["/var/log/access.log", "-"], ["HTTP on 127.0.0.1:8088"])
+    words.begin([], ["syslog over UDP on 127.0.0.1:5514"])
+    assert capsys.readouterr().out == (
+        "Listening: HTTP on 127.0.0.1:8088.\n"
+        "Reading access.log, standard input.\n"
+        "Listening: syslog over UDP on 127.0.0.1:5514.\n"
+    )

@@ -58,7 +58,8 @@ WRONG = [
     ("two wishes", ["{log}", "--example"], "--example plays the bundled log"),
     ("missing", ["nowhere.log"], "Error: reading nowhere.log: no such file"),
     ("a directory", ["."], "Error: reading .: it is a directory"),
-    ("standard input", ["-"], "stdin has no position to resume from; use `breachline scan -`"),
+    ("nothing to end at", ["--once", "--config", "listen.yaml"], "Name a LOG to follow"),
+    ("no token", ["--config", "listen.yaml"], "listen.http: the token is missing or empty: set $"),
     ("a broken configuration", ["{log}", "--config", "bad.yaml"], "Error: bad.yaml:1:17: respond"),
     ("no such place", ["{log}", "--data-dir", "/proc/nope"], "Error: /proc/nope"),
 ]
@@ -67,6 +68,7 @@ WRONG = [
 @pytest.mark.parametrize(("name", "args", "says"), WRONG, ids=[c[0] for c in WRONG])
 def test_wrong_usage(cli, attack, tmp_path, name, args, says):
     (tmp_path / "bad.yaml").write_text("respond: {mode: enfroce}\n")
+    (tmp_path / "listen.yaml").write_text("listen: {http: {token_env: NO_SUCH_TOKEN}}\n")
     said = cli("run", *(arg.format(log=attack) for arg in args))
     assert (said.code, said.out) == (2, "")
     assert says in said.err
