@@ -1,4 +1,4 @@
-"""`python -m benchmarks.join`: joins a gateway's and a service's log, as many requests as asked for.
+"""`python -m benchmarks.join`: joins a gateway's and a service's log, of as many requests as asked.
 
 nginx lines that name nobody and ECS lines that name the user and the owner, interleaved, with up to
 5 s between the two lines of a request; a few requests end at the gateway. Prints the share that was

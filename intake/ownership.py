@@ -218,7 +218,8 @@ class Permissions:
             return None
         networks, routes = bounds
         address = parse_address(ip)
-        near = not networks or (
+        # Where only the service logged it, nobody knows from where it came.
+        near = not (networks and ip) or (
             address is not None
             and any(address.version == n.version and address in n for n in networks)
         )

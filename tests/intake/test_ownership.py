@@ -170,6 +170,8 @@ INTAKE = {
         ("batch", "192.0.2.1", "/api/a/5", False),
         ("batch", "198.18.0.1", "/api/b", False),
         ("batch", "proxy.example", "/api/a", False),
+        ("batch", "", "/api/a", True),
+        ("batch", "", "/api/b", False),
         ("health", "192.0.2.1", "/any", True),
         ("p-17", "198.18.0.1", "/any", True),
         ("17", "198.18.0.1", "/any", None),

@@ -53,6 +53,18 @@ def test_a_batch_is_counted_by_route_verdict_and_provenance():
     }
 
 
+def test_joined_lines_are_counted_where_logs_are_joined():
+    assert "joined" not in Tally().document(1.0)
+    tally, other = Tally(), Tally()
+    tally.add(Batch("s", lines=5, duplicate=2, joined=2, events=[event(n) for n in range(3)],
+                    unmatched={"service": 1}))  # fmt: skip
+    other.add(Batch("s", lines=1, events=[event(0)], unmatched={"service": 1}))
+    tally.merge(other)
+    document = tally.document(1.0)
+    assert (document["joined"], document["unmatched"]) == (2, {"gateway": 0, "service": 2})
+    assert (document["lines"], document["events"], document["duplicate"]) == (6, 4, 2)
+
+
 def test_lines_are_events_and_rejected_and_duplicates():
     tally = Tally()
     for n in range(3):
