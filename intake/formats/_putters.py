@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from intake.formats._names import session_cookie
-from intake.formats._values import joined, text, trace_id_of
+from intake.formats._values import NOTHING, joined, text, trace_id_of
 from intake.line import Parsed
 
 Put = Callable[[Parsed, Any], None]
@@ -51,11 +51,17 @@ def _put_cookie(parsed: Parsed, value: Any) -> None:
 def _put_authorization(parsed: Parsed, value: Any) -> None:
     while value.__class__ is list and value:
         value = value[0]
-    if value.__class__ is str and len(value) < 40 and _REDACTED.fullmatch(value):
+    if value.__class__ is str and len(value) < 40 and _is_redacted(value):
         # There was a credential, but not to be read here: neither known nor anonymous.
         parsed.logs_principal = False
     elif (credential := text(value)) is not None:
         parsed.authorization = credential
+
+
+def _is_redacted(value: str) -> bool:
+    if value in NOTHING:
+        return value not in {"", "-"}
+    return _REDACTED.fullmatch(value) is not None
 
 
 def _put_remote_user(parsed: Parsed, value: Any) -> None:

@@ -172,8 +172,12 @@ class RecordReader:
             if value.__class__ is str:
                 if value and value != "-":
                     found[slot] = value
-            elif value.__class__ is int or (
-                slot != _STATUS and (value := scalar(value)) is not None
+            elif value.__class__ is int:
+                found[slot] = value
+            elif (
+                value.__class__ is not dict
+                and slot != _STATUS
+                and (value := scalar(value)) is not None
             ):
                 found[slot] = value
         peer, method, target, request, uri, query, status, size = found

@@ -153,6 +153,8 @@ def size_of(value: Any) -> int:
 
 def joined(value: Any, between: str) -> str | None:
     """All values of a header: the last proxy's may stand in a later line of it."""
+    if value.__class__ is str:
+        return None if value in NOTHING else value
     if value.__class__ is list:
         parts = [part for item in value if (part := text(item)) is not None]
         return between.join(parts) or None
