@@ -172,9 +172,7 @@ class RecordReader:
             if value.__class__ is str:
                 if value and value != "-":
                     found[slot] = value
-            elif value.__class__ is int:
-                found[slot] = value
-            elif (
+            elif value.__class__ is int or (
                 value.__class__ is not dict
                 and slot != _STATUS
                 and (value := scalar(value)) is not None
