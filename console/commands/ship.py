@@ -83,6 +83,7 @@ def command(
         shipper = Shipper(
             checkpoint, connect, topic, clock,
             rate=rate, patience_s=timeout if once else None, say=_say, watch=watch,
+            join=settings.intake.join,
         )  # fmt: skip
         try:
             shipped, code = asyncio.run(_ship(shipper, logs, once=once or "-" in logs))

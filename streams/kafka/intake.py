@@ -99,7 +99,7 @@ class Intake:
         self._name = f"{self.topics.raw}/{number}"
         self._own_source = digest("kafka", self.topics.raw, number, length=16)
         self.judge = Judge(settings.intake, settings.canaries.ids, tables, credential_digest)
-        self.reader = Reader(settings.intake, self.judge, forced_format)
+        self.reader = Reader(settings.intake, self.judge, forced_format, tracking=True)
         self.sources: dict[str, SourceState] = {}
         self._touched: set[str] = set()
         self._kinds = Engine.configured(settings.detect).kinds
@@ -185,7 +185,7 @@ class Intake:
         self._tally.add(batch)
         gaps = [*gaps, *self.judge.excess.take_gaps(batch.events)]
         name = self.sources[batch.source].name
-        self._rejects += [(name, reject) for reject in batch.rejects]
+        self._rejects += [(self.sources[one.source].name, one) for one in batch.rejects]
         for signal in batch.signals:
             for kind in self._kinds(signal):
                 if value := signal.key(kind):
@@ -212,6 +212,7 @@ class Intake:
                     events,
                     batch.rejects,
                     gaps,
+                    halves=batch.halves,
                 )
             )
 
@@ -280,7 +281,7 @@ class Intake:
 
     def take_dirty(self) -> list[State]:
         """(space, key, value) of what changed since the last call."""
-        changed = list(self.judge.take_dirty())
+        changed = [*self.judge.take_dirty(), *self.reader.take_dirty()]
         changed += [("source", name, encode(self.sources[name])) for name in sorted(self._touched)]
         changed.append(("task", "watermark", encode(self.reader.watermark)))
         changed.append(("task", "position", encode(self.position)))
@@ -290,6 +291,7 @@ class Intake:
     def load(self, items: Mapping[str, Mapping[str, bytes]]) -> None:
         """Take back what `take_dirty` gave, the last of each, by space and key."""
         self.judge.load(lambda space: iter(items.get(space, {}).items()))
+        self.reader.load(lambda space: iter(items.get(space, {}).items()))
         for name, value in items.get("source", {}).items():
             self.sources[name] = msgspec.msgpack.decode(value, type=SourceState)
         task = items.get("task", {})

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -149,8 +150,12 @@ class Outflow:
         say: Callable[[str], None],
         patience_s: float | None = None,
         window_bytes: int = WINDOW_BYTES,
+        key_of: Callable[[Frame], str] = attrgetter("source"),
     ) -> None:
-        """`patience_s`: give up after so long without an acknowledgement; None is never."""
+        """`patience_s`: give up after so long without an acknowledgement; None is never.
+
+        `key_of`: frames of one key go to one partition.
+        """
         self._connect = connect
         self._topic = topic
         self._clock = clock
@@ -158,6 +163,7 @@ class Outflow:
         self._say = say
         self._patience_s = patience_s
         self._window_bytes = window_bytes
+        self._key_of = key_of
         self._batch_bytes = BATCH_BYTES
         self._end_s: float | None = None
         self._opening: asyncio.Timeout | None = None
@@ -271,7 +277,8 @@ class Outflow:
     async def _send(self, producer: Producer, frame: Frame) -> asyncio.Future[Any]:
         value, headers = message(frame)
         async with asyncio.timeout(_CALL_S):
-            return await producer.send(self._topic, value, frame.source.encode(), headers=headers)
+            key = self._key_of(frame).encode()
+            return await producer.send(self._topic, value, key, headers=headers)
 
     def _settle(self) -> None:
         while self._flying and self._flying[0][1].done():

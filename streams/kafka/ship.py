@@ -14,9 +14,12 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
+from intake.join import Joiner
+from intake.settings import Join
 from streams.archives import packing
 from streams.book import SourceBook
 from streams.clock import Clock
@@ -29,6 +32,8 @@ POLL_S: Final = 0.05
 CHECKPOINT_S: Final = 1.0
 STOP_S: Final = 5.0
 """Whoever stops it waits no longer than this for acknowledgements."""
+_JOINED: Final = "joined"
+"""The key of logs that are joined: their lines must meet in one partition."""
 _BURST_S: Final = 0.05
 _READ_BYTES: Final = FRAME_BYTES - (16 << 10)
 """So that a read and the line that it completes mostly make one frame, not one and a bit."""
@@ -166,8 +171,12 @@ class Shipper:
         patience_s: float | None = None,
         say: Callable[[str], None] = lambda _text: None,
         watch: Callable[[int], None] = lambda _lines: None,
+        join: Join | None = None,
     ) -> None:
-        """`watch` is told how many lines are acknowledged, `say` what stops it for a while."""
+        """`watch` is told how many lines are acknowledged, `say` what stops it for a while.
+
+        `join`: logs whose lines belong together go to one partition, where they are joined.
+        """
         self._checkpoint = checkpoint
         self._clock = clock
         self._watch = watch
@@ -187,8 +196,9 @@ class Shipper:
         self._lines = 0
         self._bytes = 0
         self._out = Outflow(
-            connect, topic, clock, acknowledged=self._acknowledged, say=say, patience_s=patience_s
-        )
+            connect, topic, clock, acknowledged=self._acknowledged, say=say,
+            patience_s=patience_s, key_of=_key_of(join),
+        )  # fmt: skip
 
     def stop(self) -> None:
         """Reads no further, waits a little for acknowledgements, and returns from `ship`."""
@@ -287,6 +297,14 @@ class Shipper:
             if frame is None:
                 return
             yield frame
+
+
+def _key_of(join: Join | None) -> Callable[[Frame], str]:
+    """What decides on a frame's partition: its source, or for all that are joined the same."""
+    if join is None:
+        return attrgetter("source")
+    is_gateway = Joiner(join).is_gateway
+    return lambda frame: frame.source if is_gateway(frame.name) is None else _JOINED
 
 
 def _lines(frame: Frame) -> int:

@@ -59,6 +59,8 @@ class Slice(msgspec.Struct, array_like=True):
     rejects: list[Reject] = []
     gaps: list[tuple[int, str]] = []
     findings: list[Finding] = []
+    halves: dict[str, str] = {}
+    """Event -> the id under which its other line is in `raw`."""
 
     def batch(self) -> Batch:
         """As the embedded pipeline would hand it to its decider."""
@@ -69,6 +71,7 @@ class Slice(msgspec.Struct, array_like=True):
             exposures=self.exposures,
             raw=self.raw,
             rejects=self.rejects,
+            halves=self.halves,
         )
 
 
@@ -131,8 +134,10 @@ def _halves(one: Slice) -> Iterator[Slice]:
     else:
         yield one
         return
-    yield msgspec.structs.replace(one, **first)
-    yield msgspec.structs.replace(one, **rest)
+    for part in (first, rest):
+        events = {line.event for line in part["raw"] if isinstance(line, RawLine)}
+        halves = {event: other for event, other in one.halves.items() if other in events}
+        yield msgspec.structs.replace(one, halves=halves, **part)
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -10,6 +10,8 @@ class Broker:
 
     def __init__(self, topic="raw"):
         self.topic = topic
+        self.keys = {}
+        """By name of a log, what its frames are sent under; else their source."""
         self.records = []
         """(value, headers) in the order in which producers gave them."""
         self.answers = True
@@ -82,5 +84,7 @@ class Producer:
         self._broker.stopped += 1
 
     async def send(self, topic, value=None, key=None, headers=None):
-        assert (topic, key) == (self._broker.topic, dict(headers)["source"])
+        assert topic == self._broker.topic
+        named = dict(headers)
+        assert key == self._broker.keys.get(named["name"], named["source"])
         return self._broker.take(value, headers)

@@ -2,17 +2,20 @@
 
 import msgspec
 import pytest
+import yaml
 
 from evidence.keys import CredentialDigest
 from intake.ownership import Tables
+from records.event import RawLine
 from records.ids import partition
 from streams.kafka.client import MAX_RECORD_BYTES
 from streams.kafka.intake import Intake, Record
 from streams.kafka.topics import Topics
-from streams.kafka.wire import decode_signals, decode_slices
+from streams.kafka.wire import Slice, Slices, decode_signals, decode_slices, slice_frames
 from streams.settings import Settings
 from streams.tally import Tally
 from tests import _attack
+from tests.e2e import _two_logs
 
 NAMES = Topics("breachline.")
 DIGEST = CredentialDigest(b"k" * 32)
@@ -282,3 +285,71 @@ def test_a_slice_is_let_go_before_what_its_own_lines_lead_to():
     for one_slice in slices:
         assert all(one_slice.time_ms <= exposure.time_ms for exposure in one_slice.exposures)
         assert all(one_slice.time_ms <= time_ms for _, _, time_ms in one_slice.own)
+
+
+def two_logs():
+    """The frames of both logs as `ship` sends them, in turn."""
+    config = yaml.safe_load(_two_logs.CONFIG)
+    records: list[Record] = []
+    places = {"gateway": 0, "service": 0}
+    for number, (second, path, ip, user, owner) in enumerate(_two_logs.requests(3), start=1):
+        for name, line in (
+            ("gateway", _two_logs.at_gateway(number, second, path, ip)),
+            ("service", _two_logs.at_service(number, second, path, user, owner)),
+        ):
+            log = {"gateway": b"gateway.log", "service": b"orders-1.log"}[name]
+            headers = [("source", name.encode()), ("name", log)]
+            headers.append(("offset", b"%d" % places[name]))
+            records.append(Record(len(records), line.encode(), headers))
+            places[name] += len(line)
+    return records, config
+
+
+def test_two_logs_are_joined_wherever_it_is_taken_over():
+    records, config = two_logs()
+    whole = intake(**config)
+    take(whole, records)
+    outputs = whole.collect(idle=False)
+    tally, _, exposures = said(outputs)
+    requests = len(_two_logs.requests(3))
+    assert (tally.lines, tally.events, tally.joined) == (2 * requests, requests, requests)
+    assert sorted({one.target for one in exposures}) == _two_logs.VICTIMS
+    assert {one.ip for one in exposures} == {_two_logs.ATTACKER_IP}
+    halves = {}
+    for output in outputs:
+        if output.topic == NAMES.exposures:
+            for one in decode_slices(output.value).slices:
+                halves.update(one.batch().halves)
+                kept = {line.event for line in one.raw}
+                assert kept == {*one.halves.keys(), *one.halves.values()}
+    assert len(halves) == len(_two_logs.VICTIMS)
+
+    cut, found = intake(**config), []
+    items: dict[str, dict[str, bytes]] = {}
+    for at in range(0, len(records), 7):
+        take(cut, records[at : at + 7])
+        found += cut.collect(idle=False)
+        for space, key, value in cut.take_dirty():
+            items.setdefault(space, {})[key] = value
+            if not value:
+                del items[space][key]
+        cut = intake(**config)
+        cut.load(items)
+    tally, _, again = said(found)
+    assert (tally.lines, tally.events, tally.joined) == (2 * requests, requests, requests)
+    assert again == exposures
+
+
+def test_a_slice_that_is_cut_keeps_halves_with_their_lines():
+    events = [f"g-{number}" for number in range(64)]
+    one = Slice(
+        0, "g",
+        raw=[RawLine(f"{log}-{n}", "00", b"x" * 40_000, False) for n in range(64) for log in "gs"],
+        halves={event: event.replace("g", "s") for event in events},
+    )  # fmt: skip
+    sent = [decode_slices(data) for data in slice_frames(Slices("i0", 1, False, [one]), 0)]
+    parts = [part for frame in sent for part in frame.slices]
+    assert len(parts) > 1
+    assert {k: v for part in parts for k, v in part.halves.items()} == one.halves
+    for part in parts:
+        assert set(part.halves.values()) <= {line.event for line in part.raw}

@@ -4,6 +4,7 @@ import gzip
 import pytest
 from aiokafka.errors import KafkaError
 
+from intake.settings import Join
 from streams.book import source_id
 from streams.clock import HandClock, SystemClock
 from streams.kafka import outflow, ship
@@ -143,6 +144,19 @@ def test_once_ships_everything_and_the_next_run_what_is_new(collector, tmp_path)
     shipped = collector.run(log, packed)
     assert shipped == Shipped(1, 12, shipped.seconds, 0)
     assert collector.broker.sources()[source_id(data)] == data + b"and one more"
+
+
+def test_logs_that_are_joined_go_to_one_partition(collector, tmp_path):
+    """Whoever reads a partition knows no other: both lines of a request must meet there."""
+    logs = [tmp_path / name for name in ("gateway.log", "orders.log", "other.log")]
+    for number, log in enumerate(logs):
+        log.write_bytes(lines(10, number))
+    collector.broker.keys = {str(log).encode(): b"joined" for log in logs[:2]}
+    join = Join(gateway=["gateway.log"], service=["orders.log"])
+    assert collector.run(*logs, join=join).lines == 30
+    collector.broker.keys = {}
+    collector.folder = tmp_path / "again"
+    assert collector.run(*logs).lines == 30
 
 
 def test_lines_that_cannot_be_lines_are_told_of(collector, tmp_path):
