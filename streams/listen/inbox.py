@@ -19,6 +19,8 @@ IDENTITY_BYTES: Final = 16
 LINE_COST_BYTES: Final = 128
 """What a line takes in memory beside its bytes."""
 _LOOK_S: Final = 0.05
+_NAMED: Final = 1 << 62
+"""Places made from names begin here: no file is so long."""
 
 
 class Full(Exception):
@@ -241,3 +243,8 @@ def identity(*parts: bytes | str | int) -> bytes:
         digest.update(b"%d:" % len(data))
         digest.update(data)
     return digest.digest()
+
+
+def place_of(identity: bytes, keyed: Callable[[str], str]) -> int:
+    """Where a line stands that its sender can name; the key keeps anyone from choosing it."""
+    return _NAMED | int(keyed(f"place:{identity.hex()}")[:15], 16)

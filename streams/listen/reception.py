@@ -5,32 +5,19 @@ sender can name stands at a place made from that name, so that it is the same ev
 others stand behind each other, as in a file. It MUST NOT drop a line that nobody named.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from records.ids import digest
 from streams.decider import Step
-from streams.lines import FAULT_HEAD_BYTES, MAX_LINE_BYTES, Fault, Frame
-from streams.listen.inbox import Delivery, Kind
+from streams.lines import MAX_LINE_BYTES, Frame
+from streams.listen.faults import too_long
+from streams.listen.inbox import Delivery, Kind, place_of
 from streams.listen.seen import Seen
 from streams.pipeline import Pipeline
 
 MAX_SOURCES: Final = 2_000
 """Names of files and hosts are the senders'; beyond so many sources, the rest share one."""
-_NAMED: Final = 1 << 62
-"""Places made from names begin here: no file is so long."""
-
-
-def place_of(identity: bytes, keyed: Callable[[str], str]) -> int:
-    """Where a line stands that its sender can name; the key keeps anyone from choosing it."""
-    return _NAMED | int(keyed(f"place:{identity.hex()}")[:15], 16)
-
-
-def too_long(line: bytes, offset: int) -> Fault:
-    """A line that is longer than any log's, as what becomes a reject."""
-    sha256 = hashlib.sha256(line).hexdigest()
-    return Fault(offset, "too_long", sha256, line[:FAULT_HEAD_BYTES], len(line) + 1)
 
 
 class _Heap:

@@ -5,8 +5,8 @@ from evidence.store import EmbeddedStore
 from records.ids import event_place
 from streams.lines import MAX_LINE_BYTES
 from streams.listen import reception as reception_module
-from streams.listen.inbox import Delivery, Parcel, identity
-from streams.listen.reception import Reception, place_of
+from streams.listen.inbox import Delivery, Parcel, identity, place_of
+from streams.listen.reception import Reception
 from streams.listen.seen import Seen
 from tests import _attack
 
