@@ -4,7 +4,6 @@ In: a configuration's path. Out: every problem and warning, or the JSON Schema o
 with the settings of every rule of this version. Nothing is changed, nothing outside is reached.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,27 +39,17 @@ def check(path: Path | None, env: Mapping[str, str], cwd: Path) -> Checked:
 
 def _file_problems(settings: IntakeSettings) -> Iterator[str]:
     # One file at a time, so that the first wrong one does not hide the others.
-    parts: list[dict[str, Any]] = [{"identities": settings.identities}, {"grants": settings.grants}]
+    parts: list[dict[str, Any]] = [
+        {"identities": settings.identities},
+        {"grants": settings.grants},
+        {"jwt": settings.jwt},
+    ]
     parts += [{"ownership": [source], "routes": settings.routes} for source in settings.ownership]
     for part in parts:
         try:
             read_tables(IntakeSettings.model_construct(**part))
         except ValueError as error:
             yield str(error)
-    if settings.jwt.jwks is not None and (problem := _jwks_problem(settings.jwt.jwks)):
-        yield f"reading {settings.jwt.jwks}: {problem}"
-
-
-def _jwks_problem(path: Path) -> str:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        return f"{error.strerror or error}"
-    except (ValueError, RecursionError):
-        return 'not JSON: a key set looks like {"keys": [...]}'
-    if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
-        return 'no list of "keys": a key set looks like {"keys": [...]}'
-    return ""
 
 
 class _Schema(GenerateJsonSchema):

@@ -32,15 +32,17 @@ class Keys:
         """Read a JWKS.
 
         Raises:
-            ValueError: it is none, or has no key that can verify a token; says why.
+            ValueError: it is none, or has keys of which none can verify a token; says why.
         """
         try:
             document = orjson.loads(data)
         except ValueError as error:
-            raise ValueError(f"not JSON ({error})") from None
+            raise ValueError(
+                f'not JSON ({error}): a key set looks like {{"keys": [...]}}'
+            ) from None
         listed = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(listed, list):
-            raise ValueError('no JWKS: it needs {"keys": [...]} (RFC 7517)')  # noqa: TRY004  as not JSON
+            raise ValueError('no list of "keys": a key set looks like {"keys": [...]}')  # noqa: TRY004  as not JSON
         self._keys: dict[str | None, list[dict[str, PyJWK]]] = {}
         """By key id; each as one key an algorithm."""
         self._jws = PyJWS()
@@ -52,8 +54,8 @@ class Keys:
                 why.append(f"key {at + 1}: {error}")
             else:
                 self._keys.setdefault(kid, []).append(key)
-        if not self._keys:
-            raise ValueError(f"no key in it can verify a token: {'; '.join(why) or 'it is empty'}")
+        if listed and not self._keys:
+            raise ValueError(f"no key in it can verify a token: {'; '.join(why)}")
 
     def check(self, token: str) -> Check:
         """See `Verifier.check`. Unknown: a key id that is not in the set, or no JWT."""

@@ -1,7 +1,7 @@
-"""The never-block list as the configuration file has it at this moment, without a restart.
+"""What people change while the service runs: the never-block list, and the keys of issuers.
 
-In: the file's path. Out: the entries when the file has changed since the last call. A file that is
-wrong just now keeps the list that was last right: an edit half saved must not open the list.
+In: a file's path. Out: what it says, when it has changed since the last call. A file that is wrong
+just now keeps what was last right: an edit half saved must not open the list or doubt all tokens.
 """
 
 import logging
@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from incidents.settings import NeverBlock
+from intake.tokens import Verifier
 from streams.settings import ConfigError, load
+from streams.tables import read_keys
 
 _log = logging.getLogger("breachline.reread")
 
@@ -35,10 +37,32 @@ class NeverBlockFile:
             return None
 
     def _stamp(self) -> tuple[int, int] | None:
-        if self._path is None:
+        return None if self._path is None else _stamp(self._path)
+
+
+class KeysFile:
+    """Called before each frame; costs one stat while nothing changes. Issuers change their keys."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = _stamp(path)
+
+    def __call__(self) -> Verifier | None:
+        """The keys, if the file has changed since the last call and is right."""
+        stamp = _stamp(self._path)
+        if stamp is None or stamp == self._seen:
             return None
+        self._seen = stamp
         try:
-            status = self._path.stat()
-        except OSError:
+            return read_keys(self._path)
+        except ValueError as error:
+            _log.warning("the keys of issuers stay as they were: %s", error)
             return None
-        return status.st_mtime_ns, status.st_size
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

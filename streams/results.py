@@ -3,8 +3,9 @@
 In: a store and the desk's impacts. Out: NDJSON and text files in a folder that is replaced whole.
 """
 
+import csv
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from records.incident import Incident
 
 SUMMARY = "summary.json"
 DATABASE = "breachline.db"
+PROPOSED = "people.proposed.csv"
+"""Rows for the identities file that a person has to check."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _WRITTEN = frozenset(
     {
         "actions.ndjson", "affected", "findings.ndjson", "history", "incidents.ndjson",
-        "rejects.ndjson", SUMMARY, DATABASE, f"{DATABASE}-journal",
+        "rejects.ndjson", PROPOSED, SUMMARY, DATABASE, f"{DATABASE}-journal",
     }
 )  # fmt: skip
 """Everything that a scan writes into its folder."""
@@ -102,8 +106,9 @@ def write_results(
     store: EmbeddedStore,
     impact_of: Callable[[str], Impact],
     summary: dict[str, object],
+    proposed: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """All files of a scan's result."""
+    """All files of a scan's result; `proposed` are pairs of ids that seem to be one person's."""
     write_ndjson(out / "findings.ndjson", finding_documents(store, store.findings()))
     incidents = list(store.incidents())
     write_ndjson(out / "incidents.ndjson", map(incident_document, incidents))
@@ -113,7 +118,16 @@ def write_results(
     folder.mkdir(exist_ok=True)
     for incident in incidents:
         write_affected(folder, incident, impact_of(incident.id))
+    if proposed:
+        write_proposed(out / PROPOSED, proposed)
     (out / SUMMARY).write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2))
+
+
+def write_proposed(path: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Rows of the identities file; without ids that a spreadsheet would take for a formula."""
+    rows = [pair for pair in pairs if not any(value.startswith(_FORMULA) for value in pair)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("id", "user"), *rows])
 
 
 def write_affected(folder: Path, incident: Incident, impact: Impact) -> None:

@@ -1,4 +1,4 @@
-"""Reads the files that the configuration names: identities, owners, grants.
+"""Reads the files that the configuration names: identities, owners, grants, keys of issuers.
 
 In: settings with paths. Out: `intake.ownership.Tables`. Errors name the file, its line and column,
 and are raised as ValueError before any log is read.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from intake.ownership import Owners, Tables, grants_of, owners_of, people_of
 from intake.settings import IntakeSettings
+from intake.tokens import Verifier
 
 
 def read_tables(settings: IntakeSettings) -> Tables:
@@ -38,7 +39,25 @@ def read_tables(settings: IntakeSettings) -> Tables:
             grants = grants_of(_rows(path, ("principal", "owner")))
         except ValueError as error:
             raise ValueError(_about(path, "grants", error)) from error
-    return Tables(people, owners, grants)
+    verifier = None if settings.jwt.jwks is None else read_keys(settings.jwt.jwks)
+    return Tables(people, owners, grants, verifier)
+
+
+def read_keys(path: Path) -> Verifier:
+    """What checks the signatures of tokens against the keys of a JWKS file.
+
+    Raises:
+        ValueError: it cannot be read, or has no key that can verify a token.
+    """
+    # Most deployments have no keys, and need not wait for what would check them.
+    from intake.jwks import Keys  # noqa: PLC0415
+
+    try:
+        return Keys(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"reading {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ValueError(_about(path, "keys", error)) from error
 
 
 def _about(path: Path, what: str, error: ValueError) -> str:

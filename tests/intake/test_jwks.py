@@ -71,9 +71,9 @@ def test_a_key_without_an_id_may_be_any():
 SECRET = {"kty": "oct", "k": "c2VjcmV0", "kid": "s"}
 BAD = [
     ("not JSON", b"-----BEGIN PUBLIC KEY-----", "not JSON"),
-    ("no set", b'{"kty": "EC"}', "no JWKS"),
-    ("a list", b"[]", "no JWKS"),
-    ("empty", jwks(), "it is empty"),
+    ("deep", b"[" * 100_000, "not JSON"),
+    ("no set", b'{"kty": "EC"}', 'no list of "keys"'),
+    ("a list", b"[]", 'no list of "keys"'),
     ("a shared secret", jwks(SECRET), "shared secret"),
     ("for encryption", jwks(jwk("ES256", use="enc")), "not for signatures"),
     ("for signing", jwks(jwk("ES256", key_ops=["sign"])), "not for signatures"),
@@ -88,6 +88,11 @@ BAD = [
 def test_a_set_that_verifies_nothing_is_refused(name, data, why):
     with pytest.raises(ValueError, match=why):
         Keys(data)
+
+
+def test_an_empty_set_knows_nobody():
+    assert Keys(jwks()).check(signed(kid="a", sub="17")) == "unknown"
+    assert Keys(jwks()).check(signed(sub="17")) == "unknown"
 
 
 def test_keys_that_are_of_no_use_stand_beside_others():

@@ -1,6 +1,7 @@
 from ipaddress import ip_network
 
-from streams.reread import NeverBlockFile
+from streams.reread import KeysFile, NeverBlockFile
+from tests.intake._tokens import jwk, jwks, signed
 
 LIST = "respond: {never_block: [{cidr: %s, reason: office}]}\n"
 
@@ -34,3 +35,20 @@ def test_a_file_that_is_wrong_or_gone_keeps_the_list(tmp_path, caplog):
 
 def test_without_a_file_there_is_nothing_to_read():
     assert NeverBlockFile(None, {})() is None
+
+
+def test_keys_are_given_once_after_each_change(tmp_path, caplog):
+    file = tmp_path / "keys.json"
+    file.write_bytes(jwks(jwk("ES256", kid="a")))
+    read = KeysFile(file)
+    assert read() is None
+    file.write_bytes(jwks(jwk("ES256", kid="a"), jwk("ES256", 1, kid="b")))
+    keys = read()
+    assert keys is not None
+    assert keys.check(signed("ES256", 1, kid="b")) == "verified"
+    assert read() is None
+    file.write_text("half a fi")
+    assert read() is None
+    assert "stay as they were" in caplog.text
+    file.unlink()
+    assert read() is None

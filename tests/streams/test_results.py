@@ -185,3 +185,13 @@ def test_a_finding_names_both_lines_of_an_event(store):
         {"event": "a1b2-64", "source": "a1b2", "offset": 100, "sha256": "5ha"},
         {"event": "c3d4-a", "source": "c3d4", "offset": 10, "sha256": "7ha"},
     ]
+
+
+def test_ids_that_seem_to_be_one_person_s_are_proposed_without_formulas(tmp_path, store):
+    pairs = [("a-1", "17"), ("=HYPERLINK(1)", "18"), ("c,3", "19"), ("d", "@20")]
+    out = tmp_path / "out"
+    prepare(out)
+    write_results(out, store, {}.__getitem__, {}, pairs)
+    assert (out / "people.proposed.csv").read_text() == 'id,user\na-1,17\n"c,3",19\n'
+    prepare(out)
+    assert names(out) == []

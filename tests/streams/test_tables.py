@@ -3,6 +3,7 @@ import pytest
 from intake.ownership import Tenure
 from intake.settings import IntakeSettings
 from streams.tables import read_tables
+from tests.intake._tokens import jwk, jwks, signed
 
 
 def settings(folder, **blocks):
@@ -80,3 +81,24 @@ def test_a_directory_and_a_wrong_grant_are_said_too(tmp_path):
     (tmp_path / "grants.csv").write_text("principal,owner,until\nu-1,u-2,whenever\n")
     with pytest.raises(ValueError, match=r"reading grants from .*grants\.csv"):
         read_tables(settings(tmp_path, grants={"file": "grants.csv"}))
+
+
+def test_keys_of_issuers_are_read(tmp_path):
+    (tmp_path / "keys.json").write_bytes(jwks(jwk("ES256", kid="a")))
+    tables = read_tables(IntakeSettings.model_validate({"jwt": {"jwks": tmp_path / "keys.json"}}))
+    assert tables.verifier is not None
+    assert tables.verifier.check(signed(kid="a")) == "verified"
+    assert read_tables(IntakeSettings()).verifier is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(None, "reading {}: No such file"), (b"[]", 'reading keys from {}: no list of "keys"')],
+)
+def test_keys_that_cannot_be_read_are_said(tmp_path, data, message):
+    path = tmp_path / "keys.json"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(ValueError) as error:
+        read_tables(IntakeSettings.model_validate({"jwt": {"jwks": path}}))
+    assert message.format(path) in str(error.value)
