@@ -16,6 +16,7 @@ from console.options import refusing
 from console.screen import Screen
 from evidence.store import EmbeddedStore
 from incidents.fold import Desk
+from incidents.owners import SPACE as OWNERS
 from incidents.population import Population
 from records.ids import iso
 from records.incident import Incident
@@ -102,6 +103,7 @@ def desk_of(store: EmbeddedStore, settings: Settings) -> Desk:
     """The desk as it stood at the last commit, for impacts and lookups."""
     population = Population()
     desk = Desk(store, population, settings.respond)
+    desk.owners.load(store.load_state(OWNERS))
     desk.load(store.load_state("incidents"))
     return desk
 

@@ -24,6 +24,7 @@ from streams.enforcement import gateway_of
 from streams.hints import hints
 from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, misfits, plans
+from streams.owner_service import Said, Service, services
 from streams.settings import Settings
 from streams.tables import read_tables
 from streams.tally import Tally
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from streams.kafka.reach import Reach, Trouble
 
 _LOW_DISK_BYTES = 1 << 30
+_NO_OBJECT = "breachline-doctor"
+"""Asked for to see whether a service answers."""
 
 
 async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -> list[Result]:
@@ -43,6 +46,7 @@ async def examine(settings: Settings, environ: Mapping[str, str], now_ms: int) -
         *_log(settings.data_dir),
         *listening_results(settings.listen, environ),
         await _gateway(settings, environ, now_ms),
+        *await _owners(settings, environ, now_ms),
         *await _kafka(settings, environ),
         *await _elasticsearch(settings),
     ]
@@ -138,6 +142,28 @@ async def _gateway(settings: Settings, environ: Mapping[str, str], now_ms: int) 
         return Result("gateway", "note", "has no list of blocks: they cannot be read back")
     state: Literal["wrong", "unreachable"] = "wrong" if answer.status else "unreachable"
     return Result("gateway", state, answer.detail)
+
+
+async def _owners(settings: Settings, environ: Mapping[str, str], now_ms: int) -> list[Result]:
+    """Asks each ownership service for an object that no service has."""
+    results: list[Result] = []
+    try:
+        async with services(settings.intake, {}, environ) as found:
+            for service in found:
+                said = await service.ask([_NO_OBJECT], now_ms)
+                results.append(_answered(service, said))
+    except ValueError as error:
+        results.append(Result("ownership", "wrong", str(error), "correct ca_file"))
+    return results
+
+
+def _answered(service: Service, said: Said) -> Result:
+    trouble = said.trouble
+    if trouble is None or trouble.objects_only:
+        return Result("ownership", "ok", f"{service.host} answers for {service.route}")
+    state: Literal["wrong", "unreachable"] = "unreachable" if trouble.passes else "wrong"
+    todo = "until it answers, owners of its objects are pending"
+    return Result("ownership", state, f"{service.route}: {trouble.says}", todo)
 
 
 async def _kafka(settings: Settings, environ: Mapping[str, str]) -> list[Result]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import faust
@@ -24,6 +25,7 @@ from evidence.keys import CredentialDigest, load_digest_key
 from intake.ownership import Tables
 from responders._base import Responder
 from responders.capture_evidence import CaptureEvidence
+from streams.beside import Beside
 from streams.capture import StoreCapture
 from streams.clock import Clock, SystemClock
 from streams.enforcement import gateway_of
@@ -43,6 +45,8 @@ from streams.kafka.topics import Topics, ensure
 from streams.kafka.transport import POLL_RECORDS, PollSchema, Transport
 from streams.metrics import Meters
 from streams.outward import Outward, opened
+from streams.owner_service import Service, services
+from streams.owners import Asker
 from streams.reread import NeverBlockFile
 from streams.sealing import signer_of
 from streams.settings import Settings, load
@@ -77,6 +81,7 @@ class Worker:
         self._running: dict[TP, asyncio.Future[None]] = {}
         self._gateway: Responder | None = None
         self._outward: Outward | None = None
+        self._services: list[Service] = []
         self._open = AsyncExitStack()
         self._meters = Meters()
         self._meter = Meter(self._meters, self.topics, self.tasks, self._lag, clock)
@@ -186,6 +191,8 @@ class Worker:
         self._gateway = await self._open.enter_async_context(opening)
         outside = opened(self._settings, self._environ, self._clock)
         self._outward = await self._open.enter_async_context(outside)
+        asked = services(self._settings.intake, self._tables.people, self._environ)
+        self._services = await self._open.enter_async_context(asked)
 
     async def end(self) -> None:
         """Let everything go; what is not committed is done again by the next owner."""
@@ -239,8 +246,12 @@ class Worker:
             responders=self._responders,
             never_block=self._never_block,
             outward=self._outward,
+            asking=self._asking,
             dead=self.topics.deadletter,
         )
+
+    def _asking(self, decide: Decide) -> list[Beside]:
+        return [Asker(self._services, decide.pending, decide.answer, Random())]
 
     def _responders(self, decide: Decide) -> list[Responder]:
         capture: Responder = CaptureEvidence(

@@ -41,6 +41,11 @@ class Trouble(msgspec.Struct, frozen=True):
     objects_only: bool = False
     """The service is well, and does not take these objects."""
 
+    @property
+    def passes(self) -> bool:
+        """Whether it may end by itself; else a person has to mend something."""
+        return self.retry_after_s < SLOW_S
+
 
 class Said(msgspec.Struct):
     """What came of one request."""

@@ -14,6 +14,7 @@ import msgspec
 
 from incidents.owners import Answer, Item
 from streams.clock import Clock
+from streams.hints import Hint
 from streams.owner_service import Service, Trouble
 from streams.owner_url import is_askable
 
@@ -237,6 +238,22 @@ def _parts(items: list[str], standing: _Standing) -> list[list[str]]:
     rest = [item for item in items if item not in standing.alone]
     size = standing.service.batch
     return [*alone, *(rest[at : at + size] for at in range(0, len(rest), size))][::-1]
+
+
+def pending_hints(reports: Iterable[Report]) -> list[Hint]:
+    """What nobody has answered yet, for a person."""
+    return [
+        Hint(
+            "owner_pending",
+            report.pending,
+            f"The owners of {report.pending:,} objects on {report.route} are pending: "
+            f"{report.why or f'{report.host} was not asked yet'}. People among them are not "
+            "counted as affected.",
+            "a service that answers, and scan again (`breachline doctor` asks it)",
+        )
+        for report in reports
+        if report.pending
+    ]
 
 
 async def answer_all(asker: Asker, clock: Clock, limit_s: float) -> None:

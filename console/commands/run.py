@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -38,6 +38,8 @@ from streams.live_meter import LiveMeter
 from streams.lookback import LookBack
 from streams.metrics import Meters
 from streams.outward import opened
+from streams.owner_service import services
+from streams.owners import Asker
 from streams.pipeline import Pipeline
 from streams.reread import NeverBlockFile
 from streams.sealing import open_signed
@@ -165,7 +167,7 @@ def _serve(
                     settings, pipeline, store, history, watcher, exposition, logs, inbox, reception,
                     once=once, example=example,
                     caught_up=(lambda: None) if as_json else overview.caught_up,
-                    never_block=NeverBlockFile(config, os.environ),
+                    never_block=NeverBlockFile(config, os.environ), people=tables.people,
                 )
             )  # fmt: skip
         if not as_json:
@@ -188,6 +190,7 @@ async def _live(
     example: bool,
     caught_up: Callable[[], None],
     never_block: NeverBlockFile,
+    people: Mapping[str, str],
 ) -> int:
     clock = SystemClock()
     # What its client says of nodes is said by the projection, in words of ours.
@@ -213,6 +216,7 @@ async def _live(
     async with (
         gateway_of(settings, os.environ) as gateway,
         opened(settings, os.environ, clock) as outward,
+        services(settings.intake, people, os.environ) as asked,
     ):
         capture = StoreCapture(
             store, clock.now_ms, settings.capture, looks_back=history is not None
@@ -232,6 +236,12 @@ async def _live(
             on_receipt=received,
             caught_up=caught_up,
             beside=[
+                Asker(
+                    asked,
+                    pipeline.desk.pending,
+                    lambda answers, at_ms: pipeline.answer(answers, None if example else at_ms),
+                    Random(),
+                ),
                 LookBack(store, settings.data_dir, settings.intake, settings.capture),
                 *told,
             ],

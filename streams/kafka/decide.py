@@ -20,6 +20,7 @@ from evidence.erasure import erase
 from evidence.naming import Name
 from evidence.store import EmbeddedStore
 from incidents.documents import action_document, incident_document
+from incidents.owners import Answer, Item
 from incidents.population import Population
 from records.finding import Finding
 from records.incident import Action, Incident, Receipt
@@ -181,6 +182,16 @@ class Decide:
         step = decider.decide(batch, one.findings, now_ms, first_ms, self.aligner.watermark_ms)
         self._findings += step.findings
         self.publish(step.incidents)
+
+    def pending(self) -> list[Item]:
+        """Objects of incidents whose owners are still to be asked for."""
+        return self.decider.desk.pending()
+
+    def answer(self, answers: Iterable[Answer], now_ms: int) -> None:
+        """Take in whose objects they were; what comes of it goes with the next commit."""
+        with self.store.transaction():
+            self.publish(self.decider.answer(answers, now_ms))
+        self._moved = True
 
     def publish(self, incidents: Iterable[Incident]) -> None:
         """Have these stand in `incidents` with the next commit."""

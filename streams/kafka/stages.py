@@ -16,7 +16,7 @@ from incidents.settings import NeverBlock
 from records.incident import Action, Guard, Receipt
 from responders._base import Responder
 from streams.approvals import by_person
-from streams.beside import Measured, ended, keep_up
+from streams.beside import Beside, Measured, ended, keep_up
 from streams.kafka.decide import Decide
 from streams.kafka.detect import Detect
 from streams.kafka.intake import Intake, Record, State
@@ -113,6 +113,7 @@ class DecideTask(Task):
         responders: Callable[[Decide], Sequence[Responder]],
         never_block: Callable[[], Sequence[NeverBlock] | None],
         outward: Outward | None = None,
+        asking: Callable[[Decide], Sequence[Beside]] = lambda _decide: (),
         dead: str = "",
         **more: object,
     ) -> None:
@@ -121,6 +122,7 @@ class DecideTask(Task):
         self._responders = responders
         self._never_block = never_block
         self._outward = outward
+        self._make_asking, self._asking = asking, tuple[Beside, ...]()
         self._dead_topic = dead
         self._dead: list[Output] = []
         self.beside: Sequence[Measured] = ()
@@ -153,6 +155,7 @@ class DecideTask(Task):
             self.beside = self._outward.beside(
                 decide.store, durable=self._durable(decide), on_refused=self._refused
             )
+        self._asking = tuple(self._make_asking(decide))
         self._over = asyncio.Event()
         self._begun.set()
         if self._listed is not None:
@@ -219,7 +222,7 @@ class DecideTask(Task):
             self._respond = None
             self._begun.clear()
             self._over.set()
-            self.beside = ()
+            self.beside = self._asking = ()
             self.decide.close()
 
     async def _perform(self) -> None:
@@ -238,7 +241,8 @@ class DecideTask(Task):
         """Drive what goes on beside, anew each time the task begins anew."""
         while True:
             await self._begun.wait()
-            beside, over = self.beside, self._over
+            beside: Sequence[Beside] = (*self._asking, *self.beside)
+            over = self._over
             async with asyncio.TaskGroup() as group:
                 self._telling = [
                     group.create_task(keep_up(one, self._clock.now_ms, self._ending))

@@ -11,6 +11,7 @@ from streams.kafka.settings import Kafka
 from streams.kafka.topics import Topics, plans
 from streams.settings import Settings
 from tests._gateway import TOKEN, Gateway
+from tests._owner_service import OwnerService
 
 
 @pytest.fixture
@@ -285,3 +286,38 @@ def test_a_kafka_that_answers(name, configured, seen, topics, expected):
     kafka = Kafka.model_validate({"brokers": KAFKA.brokers} | configured)
     look = msgspec.structs.replace(LOOK, **{"topics": READY | topics, **seen})
     assert list(kafka_results(kafka, look)) == expected, name
+
+
+CARDS = "/cards/{object}"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "token", "state", "says"),
+    [
+        (0, "", "ok", "{host} answers for /cards/{{object}}"),
+        (0, "another", "wrong", "/cards/{{object}}: {host}: wants another token (401): set $CARDS"),
+        (422, "", "ok", "{host} answers for /cards/{{object}}"),
+        (500, "", "unreachable", "/cards/{{object}}: {host}: failed (500)"),
+        ("nonsense", "", "wrong", "/cards/{{object}}: {host}: its answer is no JSON"),
+    ],
+)
+def test_ownership_services_are_asked(look, trouble, token, state, says):
+    with OwnerService({}, token=token) as service:
+        service.trouble = trouble
+        source = {"route": CARDS, "http": service.one, "token_env": "CARDS"}
+        found = look({"CARDS": "mine"}, intake={"ownership": [source]})["ownership"]
+        assert service.asked == [["breachline-doctor"]]
+    assert found[:2] == (state, says.format(host=service.host))
+    assert bool(found[2]) is (state != "ok")
+
+
+def test_a_service_that_is_down_is_unreachable(look):
+    with OwnerService({}) as service:
+        source = {"route": CARDS, "http": service.one}
+    found = look(intake={"ownership": [source]})["ownership"]
+    assert found[0] == "unreachable"
+
+
+def test_a_service_with_a_wrong_ca_file(look, tmp_path):
+    source = {"route": CARDS, "http": "https://a.example/{object}", "ca_file": tmp_path / "no"}
+    assert look(intake={"ownership": [source]})["ownership"][0] == "wrong"

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from evidence._database import Statement
 from evidence.store import EmbeddedStore
+from incidents.owners import Answer
 from records.event import RawLine, Reject
 from streams.kafka.decide import Decide, image, rebuilt, statements
 from streams.kafka.intake import Record
@@ -302,3 +303,31 @@ def test_a_commit_between_two_slices_loses_neither(brokers):
     assert sorted(found["users"]) == [f"v{n}" for n in range(10)]
     assert len(list(decide.store.findings())) == 2
     decide.close()
+
+
+CARD = {"route": "/cards/{object}", "basis": "ownership", "verdict": "undetermined"}
+
+
+def test_answers_of_ownership_services_are_a_part_of_the_journal(tmp_path):
+    brokers = Brokers(tmp_path / "one")
+    seen = [foreign(WHO, T0, "u-18"), foreign(WHO, T0 + SECOND, "", object="c-1", **CARD)]
+    found = finding(WHO, T0, principal="u-17", users=("u-18",))
+    brokers.say("i0", T0 + MINUTE, Slice(T0, "log", "access.log", exposures=seen), idle=True)
+    brokers.say("d0", T0 + MINUTE, Slice(T0, "", findings=[found]), idle=True)
+    decide = brokers.decide()
+    brokers.work(decide)
+    brokers.commit(decide)
+    assert decide.pending() == [("/cards/{object}", "c-1")]
+    decide.close()
+    # Somebody else owns the partition, and asks.
+    other = brokers.decide()
+    assert other.pending() == [("/cards/{object}", "c-1")]
+    other.answer([Answer("/cards/{object}", "c-1", ("u-19",), NOW_MS, "cards.internal")], NOW_MS)
+    told = [o for o in brokers.commit(other) if o.topic == "breachline.incidents"]
+    assert [orjson.loads(one.value)["affected_count"] for one in told] == [2]
+    other.close()
+    last = brokers.decide()
+    (incident,) = last.store.incidents()
+    assert (last.pending(), incident.affected_count) == ([], 2)
+    assert last.decider.desk.impact(incident.id).users == ("u-18", "u-19")
+    last.close()

@@ -214,3 +214,43 @@ def test_an_erasure_is_followed_by_a_base(tmp_path):
     asyncio.run(run())
     task.close()
     assert kept.demanded == 1
+
+
+def test_owners_are_asked_for_beside_the_task_and_anew_when_it_begins_anew(tmp_path):
+    settings = Settings.model_validate({"kafka": {"brokers": ["127.0.0.1:9"], "partitions": 1}})
+
+    class Asks:
+        def __init__(self, decide):
+            self.decide = decide
+            self.asked = asyncio.Event()
+
+        async def step(self, now_ms):
+            self.asked.set()
+
+        async def last(self, now_ms):
+            pass
+
+    async def run():
+        made = []
+
+        def asking(decide):
+            made.append(Asks(decide))
+            return made[-1:]
+
+        clock, kept = HandClock(NOON_MS), Kept()
+        task = DecideTask(
+            PLACE, kept, Consumer(clock).seek, Consumer(clock).told, clock, 0.1,
+            make=lambda records: Decide(settings, tmp_path, 1, 0.0, records),
+            responders=lambda _decide: [], never_block=lambda: None, asking=asking,
+        )  # fmt: skip
+        telling = asyncio.ensure_future(task._tell())
+        for count in (1, 2):
+            task.restore([])
+            async with asyncio.timeout(PATIENCE_S):
+                await made[-1].asked.wait()
+            assert (len(made), made[-1].decide) == (count, task.decide)
+            task.close()
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+    asyncio.run(run())
