@@ -7,7 +7,7 @@ notable lines leave as signals. Bad data is a value (a Reject), never an excepti
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 import msgspec
 
@@ -28,6 +28,7 @@ LATENESS_MS = 60_000
 _REJECT_BYTES = 4096
 _SAMPLE_LINES = 2_000
 _REQUESTS = 10_000
+_COMPARED_SOURCES = 16
 _OPEN_SOURCES = 64
 """Sources whose parser and latest request ids are at hand; the one longest unread goes first."""
 
@@ -174,6 +175,19 @@ class Reader:
         """Restore what `take_dirty` gave."""
         if self.joiner is not None:
             self.joiner.load(load_state)
+
+    def alike(self) -> dict[tuple[str, str], float]:
+        """Two sources -> the share of the latest request ids of one that the other logged too."""
+        ids = {
+            source: recent.keys() | older.keys()
+            for source, (recent, older) in [*self._requests.items()][-_COMPARED_SOURCES:]
+        }
+        found = {}
+        for one, other in combinations(sorted(ids), 2):
+            fewest = min(len(ids[one]), len(ids[other]))
+            if both := len(ids[one] & ids[other]):
+                found[one, other] = both / fewest
+        return found
 
     def times(self, state: SourceState, offset: int, data: bytes) -> list[tuple[int, int]]:
         """(offset, time in ms) of each line that has a time; nothing is counted or judged."""

@@ -34,7 +34,7 @@ class Hint(msgspec.Struct, frozen=True):
     """One blind spot: what is missing, what follows, and what to add where."""
 
     missing: str
-    """principal | trust | session | comparable_ids | owner"""
+    """principal | trust | session | comparable_ids | owner | join"""
     events: int
     says: str
     add: str

@@ -15,6 +15,7 @@ from streams.capture import StoreCapture
 from streams.clock import Clock
 from streams.decider import Step
 from streams.hints import Hint, hints
+from streams.join_hint import join_hint
 from streams.lines import Frame
 from streams.merge import merge
 from streams.pipeline import Pipeline
@@ -100,6 +101,10 @@ def scan(
             history.close()
         formats = {state.name: state.format for state in pipeline.sources.values()}
         found = hints(pipeline.tally, set(formats.values()), pipeline.incomparable())
+        if settings.intake.join is None:
+            alike = pipeline.reader.alike()
+            hint = join_hint(pipeline.sources, alike, pipeline.tally.events)
+            found = found if hint is None else [hint, *found]
         summary = pipeline.tally.document(clock.monotonic_s() - started_s)
         summary["hints"] = msgspec.to_builtins(found)
         summary["faults"] = msgspec.to_builtins(pipeline.engine.faults)

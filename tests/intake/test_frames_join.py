@@ -284,6 +284,15 @@ def test_how_logs_are_cut_into_frames_changes_nothing():
     assert len(in_frames) < len(one_by_one)
 
 
+def test_logs_that_have_request_ids_in_common():
+    apart = Deployment(join=None)
+    apart.gateway(*[at_gateway(f"r{n}") for n in range(20)])
+    apart.read("other", *[at_gateway(f"x{n}") for n in range(20)])
+    assert apart.reader.alike() == {}
+    apart.service(*[at_gateway(f"r{n}") for n in range(0, 20, 2)], at_gateway("x3"))
+    assert apart.reader.alike() == {("gateway", "service"): 10 / 11, ("other", "service"): 1 / 11}
+
+
 def test_twenty_thousand_requests_with_skew():
     """The traffic of benchmarks.join."""
     made = settings(
