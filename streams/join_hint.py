@@ -1,6 +1,7 @@
 """Two logs that tell of the same requests, and the line of configuration that would join them.
 
-In: sources and the share of request ids that two of them have in common. Out: a hint, or none.
+In: sources, the share of request ids that two of them have in common, and how many lines named no
+address. Out: a hint, or none.
 """
 
 from collections.abc import Mapping
@@ -15,24 +16,45 @@ _OF_SERVICES = frozenset({"ecs", "json", "logfmt", "spring"})
 
 
 def join_hint(
-    sources: Mapping[str, SourceState], alike: Mapping[tuple[str, str], float], events: int
+    sources: Mapping[str, SourceState],
+    alike: Mapping[tuple[str, str], float],
+    events: int,
+    addressless: int,
 ) -> Hint | None:
-    """The hint for the two logs that have most in common."""
+    """The hint for the two logs that have most in common, or for one without any client.
+
+    `addressless`: lines that were rejected for want of an address.
+    """
     pairs = [(share, pair) for pair, share in alike.items() if share >= ENOUGH]
-    if not pairs:
+    if pairs:
+        _, pair = max(pairs)
+        # A gateway's format says that it is one; of two others a person knows which it is.
+        one, other = sorted((sources[name] for name in pair), key=_rank)
+        says = (
+            f"{_name(one)} and {_name(other)} have request ids in common: each request is two "
+            "events here, and neither has both the client's address and the user."
+        )
+        return _hint(events, says, one, other)
+    unread = [state for state in sources.values() if not state.format]
+    read = [state for state in sources.values() if state.format]
+    if not (addressless and read and unread):
         return None
-    _, pair = max(pairs)
-    # A gateway's format says that it is one; of two others a person knows which it is.
-    one, other = sorted((sources[name] for name in pair), key=_rank)
-    gateway, service = (PurePath(state.name).name for state in (one, other))
-    return Hint(
-        "join",
-        events,
-        f"{gateway} and {service} have request ids in common: each request is two events here, "
-        "and neither has both the client's address and the user.",
-        f'intake: {{join: {{gateway: ["{gateway}"], service: ["{service}"]}}}}    # if '
-        f"{gateway} is the gateway's",
+    one, other = min(read, key=_rank), min(unread, key=_rank)
+    says = (
+        f"{addressless:,} lines name no client. If {_name(other)} is of a service behind "
+        f"{_name(one)}, the lines of a request can be joined by a request or trace id that both "
+        "log."
     )
+    return _hint(addressless, says, one, other)
+
+
+def _hint(events: int, says: str, gateway: SourceState, service: SourceState) -> Hint:
+    add = f'intake: {{join: {{gateway: ["{_name(gateway)}"], service: ["{_name(service)}"]}}}}'
+    return Hint("join", events, says, f"{add}    # if {_name(gateway)} is the gateway's")
+
+
+def _name(state: SourceState) -> str:
+    return PurePath(state.name).name
 
 
 def _rank(state: SourceState) -> tuple[bool, str]:

@@ -102,8 +102,10 @@ def scan(
         formats = {state.name: state.format for state in pipeline.sources.values()}
         found = hints(pipeline.tally, set(formats.values()), pipeline.incomparable())
         if settings.intake.join is None:
+            tally = pipeline.tally
+            addressless = tally.rejected.get("no_address", 0)
             alike = pipeline.reader.alike()
-            hint = join_hint(pipeline.sources, alike, pipeline.tally.events)
+            hint = join_hint(pipeline.sources, alike, tally.events, addressless)
             found = found if hint is None else [hint, *found]
         summary = pipeline.tally.document(clock.monotonic_s() - started_s)
         summary["hints"] = msgspec.to_builtins(found)

@@ -101,3 +101,20 @@ def test_an_attacker_who_repeats_one_id_is_still_named(tmp_path):
     assert affected == sorted([*two.VICTIMS, *two.PEOPLE])
     assert summary["lines"] == summary["events"] + summary["duplicate"]
     assert sum(summary["unmatched"].values()) > 0
+
+
+@pytest.mark.parametrize("with_addresses", [True, False])
+def test_whoever_did_not_join_them_is_told_how(logs, tmp_path, with_addresses):
+    gateway, service = logs
+    config = gateway.parent / "breachline.yaml"
+    config.write_text(two.CONFIG.partition("  join:")[0])
+    if with_addresses:
+        service.write_text(
+            service.read_text().replace('"http":', '"source": {"ip": "10.0.0.2"}, "http":')
+        )
+    *_, summary = scan(tmp_path, *logs)
+    (hint,) = [one for one in summary["hints"] if one["missing"] == "join"]
+    assert hint["add"] == (
+        'intake: {join: {gateway: ["gateway.log"], service: ["orders-1.log"]}}    # if gateway.log '
+        "is the gateway's"
+    )

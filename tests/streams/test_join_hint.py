@@ -20,7 +20,7 @@ SOURCES = {
     ],
 )
 def test_two_logs_of_the_same_requests(name, alike, gateway, service):
-    assert join_hint(SOURCES, alike, 7) == Hint(
+    assert join_hint(SOURCES, alike, 7, 0) == Hint(
         "join",
         7,
         f"{gateway} and {service} have request ids in common: each request is two events here, "
@@ -32,4 +32,18 @@ def test_two_logs_of_the_same_requests(name, alike, gateway, service):
 
 @pytest.mark.parametrize("alike", [{}, {("a", "b"): 0.05}])
 def test_an_id_that_somebody_repeats_is_no_reason(alike):
-    assert join_hint(SOURCES, alike, 7) is None
+    assert join_hint(SOURCES, alike, 7, 5) is None
+
+
+def test_a_log_without_any_client():
+    sources = {**SOURCES, "d": SourceState("d", "/var/log/wallets.log")}
+    assert join_hint(sources, {}, 7, 1200) == Hint(
+        "join",
+        1200,
+        "1,200 lines name no client. If wallets.log is of a service behind edge.log, the lines of "
+        "a request can be joined by a request or trace id that both log.",
+        'intake: {join: {gateway: ["edge.log"], service: ["wallets.log"]}}    # if edge.log is '
+        "the gateway's",
+    )
+    assert join_hint(sources, {}, 7, 0) is None
+    assert join_hint({"d": sources["d"]}, {}, 7, 1200) is None
