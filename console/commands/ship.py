@@ -18,6 +18,8 @@ from streams.kafka.outflow import Unanswered, producers
 from streams.kafka.settings import Kafka
 from streams.kafka.ship import Checkpoint, Shipped, Shipper
 from streams.kafka.topics import Topics
+from streams.listen.configured import configured
+from streams.listen.inbox import Inbox
 from streams.plain import plain
 from streams.settings import Settings
 from streams.sources import problems
@@ -28,11 +30,12 @@ Examples:
   breachline ship /var/log/nginx/access.log --to 192.0.2.10:9092
   breachline ship access.log.2.gz access.log.1 access.log --to 192.0.2.10:9092 --once
   zcat old.gz | breachline ship - --to 192.0.2.10:9092
+  breachline ship --config breachline.yaml     (with kafka: and listen: in it)
 """
 
 
 @click.command(epilog=_EXAMPLE)
-@click.argument("logs", nargs=-1, required=True, metavar="LOG...")
+@click.argument("logs", nargs=-1, metavar="[LOG]...")
 @click.option(
     "--to", metavar="HOST:PORT[,...]", help="Brokers (default: kafka.brokers of the configuration)."
 )
@@ -65,12 +68,18 @@ def command(
 ) -> int:
     """Follow LOGs (plain, .gz, .zst; - is stdin, to its end) and send their lines to Kafka.
 
+    With `listen:` in the configuration, what is sent by HTTP or syslog or stands in the journal is
+    sent on too, with or without a LOG, and answered when the brokers have it.
+
     How far the brokers have acknowledged is kept in DATA_DIR/ship: after a stop, a crash or a
     rotation it goes on at the next line. Without an answer it waits, and does not read on.
     """
+    settings = settings_of(config, data_dir)
+    listens = settings.listen.is_any and not (once or "-" in logs)
+    if not (logs or listens):
+        raise click.UsageError("Name a LOG to ship, or configure listen: for lines that are sent.")
     if found := problems(logs):
         raise Refused(found)
-    settings = settings_of(config, data_dir)
     kafka = _kafka(settings, to)
     topic = Topics(kafka.prefix).raw
     with ExitStack() as stack:
@@ -78,12 +87,23 @@ def command(
             connect = producers(kafka, os.environ)
             destination = " ".join([*sorted(kafka.brokers), topic])
             checkpoint = stack.enter_context(Checkpoint(settings.data_dir / "ship", destination))
+        inbox = None
+        if listens:
+            inbox = Inbox(settings.listen.max_waiting)
+            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
+            with refusing():
+                listeners.start()
+            stack.callback(listeners.close)
+            # Before that: who waits is told that there is nothing to wait for.
+            stack.callback(inbox.close)
+            for one in listeners.says:
+                _say(f"Listening: {one}.")
         watch = _watch(stack)
         clock = SystemClock()
         shipper = Shipper(
             checkpoint, connect, topic, clock,
             rate=rate, patience_s=timeout if once else None, say=_say, watch=watch,
-            join=settings.intake.join,
+            join=settings.intake.join, inbox=inbox,
         )  # fmt: skip
         try:
             shipped, code = asyncio.run(_ship(shipper, logs, once=once or "-" in logs))

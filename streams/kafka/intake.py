@@ -1,7 +1,8 @@
 """One partition of access.raw: its records in, frames of signals and exposures out.
 
-Two kinds of record come: frames of a source's lines, as `ship` sends them, and one or many lines of
-any other shipper, identified by topic, partition, offset and number within the message. What the
+Three kinds of record come: frames of a source's lines, as `ship` sends them; lines that its
+listeners took, each with its sender's name for it, if it has one; and one or many lines of any
+other shipper, identified by topic, partition, offset and number within the message. What the
 task knows (sources, id spaces, the watermark) is a function of the partition's records up to its
 position and of nothing else, so that whoever takes it over goes on with the same words.
 """
@@ -21,6 +22,8 @@ from intake.ownership import Tables
 from records.event import Reject, Signal
 from records.ids import digest, partition
 from records.kinds import TRUSTED, Key
+from streams.kafka.apart import NAMES, Named, read
+from streams.kafka.repeats import SPACE, Repeats
 from streams.kafka.topics import Topics
 from streams.kafka.wire import (
     Output,
@@ -32,6 +35,7 @@ from streams.kafka.wire import (
     slice_frames,
 )
 from streams.lines import missing
+from streams.listen.inbox import place_of
 from streams.settings import Settings
 from streams.tally import Tally
 
@@ -100,6 +104,8 @@ class Intake:
         self._own_source = digest("kafka", self.topics.raw, number, length=16)
         self.judge = Judge(settings.intake, settings.canaries.ids, tables, credential_digest)
         self.reader = Reader(settings.intake, self.judge, forced_format, tracking=True)
+        self._keyed = credential_digest
+        self._repeats = Repeats()
         self.sources: dict[str, SourceState] = {}
         self._touched: set[str] = set()
         self._kinds = Engine.configured(settings.detect).kinds
@@ -129,10 +135,16 @@ class Intake:
                 yield from self._flush(lines, places)
                 try:
                     frame = _frame_of(headers)
+                    named = None
+                    if NAMES in headers:
+                        named = read(record.value or b"", headers, len(frame.faults))
                 except (ValueError, msgspec.MsgspecError):
                     self._refuse(record)
                 else:
-                    self._read(frame, record.value or b"")
+                    if named is None:
+                        self._read(frame, record.value or b"")
+                    else:
+                        self._read_named(frame, named, record.offset << MESSAGE_BITS)
                 self.position = record.offset + 1
                 yield
             else:
@@ -160,6 +172,29 @@ class Intake:
         gaps = missing(frame.name, frame.offset, frame.faults, state.position)
         batch = self.reader.read(state, frame.offset, data, frame.faults)
         self._keep(batch, gaps, before_ms)
+
+    def _read_named(self, frame: "_Frame", named: Named, first: int) -> None:
+        """Lines that listeners brought; one without a name stands at `first` and its number."""
+        state = self._source(frame.source, frame.name)
+        before_ms = self.watermark_ms
+        verdicts = iter(self._repeats.are_new([name for name in named.names if name]))
+        fresh = [
+            (number, place_of(name, self._keyed) if name else first + number)
+            for number, name in enumerate(named.names)
+            if not name or next(verdicts)
+        ]
+        if frame.faults:
+            faults = [(place, *frame.faults[number][1:]) for number, place in fresh]
+            batch = self.reader.read(state, 0, b"", faults)
+        else:
+            lines = [named.lines[number] for number, _ in fresh]
+            batch = self.reader.read_apart(state, lines, [place for _, place in fresh])
+        # Their places are in no order: there is no mark before which all is known.
+        state.position = 0
+        repeated = len(named.names) - len(fresh)
+        batch.lines += repeated
+        batch.duplicate += repeated
+        self._keep(batch, [], before_ms)
 
     def _refuse(self, record: Record) -> None:
         """A message that says it is a frame and is none: one line that was not understood."""
@@ -281,7 +316,9 @@ class Intake:
 
     def take_dirty(self) -> list[State]:
         """(space, key, value) of what changed since the last call."""
-        changed = [*self.judge.take_dirty(), *self.reader.take_dirty()]
+        changed = [
+            *self.judge.take_dirty(), *self.reader.take_dirty(), *self._repeats.take_dirty(),
+        ]  # fmt: skip
         changed += [("source", name, encode(self.sources[name])) for name in sorted(self._touched)]
         changed.append(("task", "watermark", encode(self.reader.watermark)))
         changed.append(("task", "position", encode(self.position)))
@@ -292,6 +329,7 @@ class Intake:
         """Take back what `take_dirty` gave, the last of each, by space and key."""
         self.judge.load(lambda space: iter(items.get(space, {}).items()))
         self.reader.load(lambda space: iter(items.get(space, {}).items()))
+        self._repeats.load(items.get(SPACE, {}))
         for name, value in items.get("source", {}).items():
             self.sources[name] = msgspec.msgpack.decode(value, type=SourceState)
         task = items.get("task", {})

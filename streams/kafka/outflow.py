@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streams.clock import Clock
+from streams.kafka import apart
 from streams.kafka.client import MAX_RECORD_BYTES, connection
 from streams.kafka.reach import Trouble, reach
 from streams.kafka.settings import Kafka
@@ -47,6 +48,8 @@ class Unanswered(Exception):
 
 def message(frame: Frame) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Value and headers of a frame on access.raw."""
+    if isinstance(frame, apart.Apart):
+        return apart.message(frame)
     headers = [
         ("source", frame.source.encode()),
         ("name", frame.name.encode("utf-8", "surrogateescape")),
@@ -60,6 +63,8 @@ def message(frame: Frame) -> tuple[bytes, list[tuple[str, bytes]]]:
 
 def without(frame: Frame) -> Frame:
     """The same stretch of a source as faults: lines that no broker takes."""
+    if isinstance(frame, apart.Apart):
+        return apart.without(frame)
     faults, at, end = [], frame.offset, frame.end
     # Not by splitlines: a carriage return ends no line here.
     for line in frame.data.removesuffix(b"\n").split(b"\n"):

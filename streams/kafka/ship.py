@@ -24,8 +24,11 @@ from streams.archives import packing
 from streams.book import SourceBook
 from streams.clock import Clock
 from streams.follow import Follower
+from streams.kafka.apart import Apart
 from streams.kafka.outflow import FRAME_BYTES, TICK_S, Connect, Outflow, Unanswered
+from streams.kafka.received import Received
 from streams.lines import Frame
+from streams.listen.inbox import Inbox
 from streams.sources import read_log
 
 POLL_S: Final = 0.05
@@ -172,11 +175,14 @@ class Shipper:
         say: Callable[[str], None] = lambda _text: None,
         watch: Callable[[int], None] = lambda _lines: None,
         join: Join | None = None,
+        inbox: Inbox | None = None,
     ) -> None:
         """`watch` is told how many lines are acknowledged, `say` what stops it for a while.
 
         `join`: logs whose lines belong together go to one partition, where they are joined.
+        `inbox`: what listeners bring, answered when the brokers have acknowledged it.
         """
+        self._received = Received(inbox, FRAME_BYTES) if inbox is not None else None
         self._checkpoint = checkpoint
         self._clock = clock
         self._watch = watch
@@ -219,18 +225,21 @@ class Shipper:
                 async for frame in self._stdin():
                     await self._take(frame)
             unread = followers
-            while unread and not self._stopping:
+            while (unread or self._received) and not self._stopping:
                 # One frame of each in turn, so that none waits until another is done.
                 found = [f for f in unread if not self._stopping and await self._poll(f, once)]
+                came = await self._take_received()
                 if once:
                     unread = found
-                elif not found:
+                elif not (found or came):
                     await self._pause(POLL_S)
             await self._out.drain()
         except Unanswered:
             if not self._stopping:
                 raise
         finally:
+            if self._received is not None:
+                self._received.close()
             self._keep()
             for follower in followers:
                 follower.close()
@@ -261,6 +270,18 @@ class Shipper:
             await self._out.put(piece)
         self._keep_now_and_then()
 
+    async def _take_received(self) -> bool:
+        """Some of what listeners brought; whether there was any."""
+        came = False
+        for frame in self._received.frames() if self._received is not None else ():
+            came = True
+            if self._throttle:
+                await self._pause(self._throttle.wait_s(_lines(frame)))
+            if self._stopping:
+                break
+            await self._out.put(frame)
+        return came
+
     async def _pause(self, seconds: float) -> None:
         end_s = self._clock.monotonic_s() + seconds
         while (left_s := end_s - self._clock.monotonic_s()) > 0 and not self._stopping:
@@ -268,7 +289,10 @@ class Shipper:
             self._keep_now_and_then()
 
     def _acknowledged(self, frame: Frame) -> None:
-        self._new_marks[frame.source] = frame.end
+        if isinstance(frame, Apart) and self._received is not None:
+            self._received.acknowledged()
+        else:
+            self._new_marks[frame.source] = frame.end
         self._lines += _lines(frame)
         self._bytes += len(frame.data)
         self._watch(self._lines)

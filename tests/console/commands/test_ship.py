@@ -24,7 +24,7 @@ def log(tmp_path):
 
 
 WRONG = [
-    ("nothing to ship", ["--to", "127.0.0.1:9"], "Missing argument 'LOG...'"),
+    ("nothing to ship", ["--to", "127.0.0.1:9"], "Name a LOG to ship, or configure listen:"),
     ("missing", ["nowhere.log", "--to", "127.0.0.1:9"], "Error: reading nowhere.log: no such file"),
     ("a directory", [".", "--to", "127.0.0.1:9"], "Error: reading .: it is a directory"),
     ("nowhere to", ["{log}"], "Say where to: --to HOST:PORT, or kafka.brokers in --config."),

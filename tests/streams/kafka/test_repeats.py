@@ -1,4 +1,4 @@
-from streams.kafka.repeats import SPACE, Repeats
+from streams.kafka.repeats import SPACE, Repeats, State
 from streams.listen.inbox import identity
 
 A, B, C = (identity(name) for name in "abc")
@@ -23,7 +23,7 @@ def test_a_name_is_new_once():
 
 def test_one_made_from_the_journal_knows_the_same():
     repeats = Repeats(limit=2048)
-    states = []
+    states: list[State] = []
     names = [identity(number) for number in range(5000)]
     for start in range(0, 5000, 70):
         assert repeats.are_new(names[start : start + 70]) == [True] * len(names[start : start + 70])
@@ -39,7 +39,7 @@ def test_one_made_from_the_journal_knows_the_same():
 
 def test_what_is_kept_is_bounded_and_the_oldest_go_first():
     repeats = Repeats(limit=1024)
-    states = []
+    states: list[State] = []
     for number in range(10_000):
         repeats.are_new([identity(number)])
         if not number % 100:
