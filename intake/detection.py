@@ -9,11 +9,11 @@ on how they were cut into frames.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from intake.formats._base import Parser, Timeless, clean, discover, is_blank, unreadable
+from intake.formats._base import NoRequest, Parser, Timeless, clean, discover, is_blank, unreadable
 from intake.formats._wrapped import Carried, Unwrapper, is_weak, is_wrapper, layers
 from intake.line import Parsed, Unreadable
 from intake.settings import Fields, IntakeSettings
@@ -27,10 +27,8 @@ DENSE, SPARSE = 2_500, 16
 """So many lines are tried in vain in all formats, then one in so many."""
 _DENSE_IF_SURE = 64
 _UNDERSTOOD = frozenset({"directive", "not_http", "partial"})
-"""A format that gives such a reason knows the line: it is its own."""
-_OF_JSON = frozenset({"not_json", "not_an_object"})
 _MOST_STRANGE = 64
-_UNWRAPPED = 0.5
+_UNWRAPPED, _SPECIAL = 0.5, 0.9
 _PIECES = "pieces"
 _JSON_BEGINS = (b"{", b"[")
 
@@ -73,7 +71,6 @@ class Formats:
         self._settings = settings
         self._every = {forced: every[forced]} if self.forced else every
         self._configured = _configured(settings)
-        self._only_json: frozenset[str] | None = None
         self._shared: dict[str, Parser] = {}
 
     def parser(self, name: str) -> Parser:
@@ -89,20 +86,9 @@ class Formats:
         wrapper, name = key
         return name in self._every and is_wrapper(wrapper)
 
-    def names(self, line: bytes) -> Sequence[str]:
-        """The formats that may understand a line that begins like this."""
-        if self._only_json is None:
-            self._only_json = frozenset(filter(self._is_json, self._every))
-        if clean(line[:64])[:1] in _JSON_BEGINS:
-            return list(self._every)
-        return [name for name in self._every if name not in self._only_json]
-
-    def _is_json(self, name: str) -> bool:
-        try:
-            self.parser(name)(b"x")
-        except Unreadable as why:
-            return why.reason in _OF_JSON
-        return False
+    def names(self, *, bare: bool = False) -> Sequence[str]:
+        """The formats that may be found; `bare`: those whose lines may look as if carried."""
+        return [name for name in self._every if not bare or name in self._configured]
 
     def score(self, name: str, lines: Sequence[bytes]) -> float:
         """How surely these lines are of this format, as `Format.sniff` has it.
@@ -129,22 +115,34 @@ class Formats:
 
         And how many lines they understand; None where nothing understands any.
         """
-        carried: dict[str, list[bytes]] = {"": list(lines)}
+        carried: dict[str, list[bytes]] = {}
         for line in lines:
-            for wrapper, inner in layers(line):
-                if not is_blank(inner.line):
+            found = list(layers(line))
+            for wrapper, inner in (*found, ("", Carried(line))):
+                if not is_blank(inner.line) and (wrapper or _is_bare(found)):
                     carried.setdefault(wrapper, []).append(inner.line)
-        found = [
+        if self._configured:
+            carried[""] = list(lines)
+        scores = [
             (score * len(inner) * (_UNWRAPPED if is_weak(wrapper) else 1), wrapper, name)
             for wrapper, inner in carried.items()
             for name in self._every
             if (score := self.score(name, inner)) > 0
         ]
         # The best is nearly always understood; a few have a shape and no event in it.
-        for _, wrapper, name in sorted(found, reverse=True):
+        for _, wrapper, name in sorted(scores, reverse=True):
             if understood := self.count(wrapper, name, lines):
                 return (wrapper, name), understood
         return None
+
+
+class _Found(NamedTuple):
+    """How a line was understood."""
+
+    key: Key
+    parsed: Parsed
+    scored: tuple[str, list[bytes]]
+    """Its format, and what it was wrapped in taken off."""
 
 
 class SourceLines:
@@ -173,7 +171,7 @@ class SourceLines:
     def refused(self, line: bytes, why: Unreadable) -> bool:
         """Told of a line that `parse` did not understand; whether `parse` is another one now."""
         state = self.state
-        if state.understood < SURE or why.reason in _UNDERSTOOD:
+        if state.understood < SURE or _is_known(why):
             return False
         found = None
         if self._is_tried(_DENSE_IF_SURE):
@@ -182,16 +180,15 @@ class SourceLines:
                 found = self._understanding(line, whole=True)
         if found is None:
             return False
-        key, _ = found
         state.vain = 0
-        label = ":".join(key)
+        label = ":".join(found.key)
         state.strange[label] = count = state.strange.get(label, 0) + 1
         if count < SURE:
             if len(state.strange) > _MOST_STRANGE:
                 state.strange = {label: count}
             return False
         del state.strange[label]
-        self._own(key)
+        self._own(found.key)
         return True
 
     def keep(self) -> None:
@@ -201,31 +198,41 @@ class SourceLines:
         self.state.memory = {name: text for name, text in memory.items() if text}
 
     def _try(self, line: bytes) -> Parsed:
-        """A line in one's own formats, then, while the source is not sure, in all others."""
+        """A line in one's own formats; while the source is not sure, in all."""
         state, why = self.state, None
-        for number, key in enumerate(state.own()):
+        unsure = state.understood < SURE
+        for number, own in enumerate(state.own()):
+            key = own
             try:
-                parsed = self.parser_of(key)(line)
+                parsed = self.parser_of(own)(line)
             except Unreadable as found:
-                if found.reason in _UNDERSTOOD:
+                if _is_known(found):
                     raise
                 why = why or found
                 continue
-            if number:
-                self._own(key)
-            if state.understood < SURE:
+            if unsure:
+                key, parsed = self._more_special(line, own) or (own, parsed)
                 state.understood += 1
                 state.vain = 0
+            if unsure or number:
+                self._own(key)
             return parsed
-        if state.understood < SURE and self._is_tried(DENSE):
-            other = self._understanding(line)
-            if other is not None:
-                key, parsed = other
-                self._own(key)
-                state.understood += 1
-                state.vain = 0
-                return parsed
+        if unsure and self._is_tried(DENSE) and (other := self._understanding(line)) is not None:
+            self._own(other.key)
+            state.understood += 1
+            state.vain = 0
+            return other.parsed
         raise why or self._reason(line)
+
+    def _more_special(self, line: bytes, own: Key) -> tuple[Key, Parsed] | None:
+        """How else a line is understood, if no other format writes that shape.
+
+        One that reads the lines of others too (any JSON) may have come first by chance.
+        """
+        found = self._understanding(line)
+        if found is None or found.key == own or self._formats.score(*found.scored) < 1:
+            return None
+        return found.key, found.parsed
 
     def _is_tried(self, dense: int) -> bool:
         """Whether this line is tried in all formats: garbage for hours must not cost hours."""
@@ -240,7 +247,7 @@ class SourceLines:
         state.wrapper, state.format = key
         state.also = others[: KNOWN - 1]
 
-    def _understanding(self, line: bytes, *, whole: bool = False) -> tuple[Key, Parsed] | None:
+    def _understanding(self, line: bytes, *, whole: bool = False) -> _Found | None:
         """How a line is best understood, and what it says; None if it is not.
 
         `whole`: only if it says a method and a status.
@@ -256,34 +263,46 @@ class SourceLines:
         strong = [layer for layer in carried if not is_weak(layer[0])]
         weak = [layer for layer in carried if is_weak(layer[0])]
         for wrapper, inner in (*strong, ("", Carried(line)), *weak):
-            if found := self._read(wrapper, inner, whole=whole):
+            names = self._formats.names(bare=not wrapper and bool(strong))
+            if found := self._read(wrapper, inner, names, whole=whole):
                 return found
         return None
 
     def _read(
-        self, wrapper: str, inner: Carried, *, whole: bool = False
-    ) -> tuple[Key, Parsed] | None:
+        self, wrapper: str, inner: Carried, names: Sequence[str], *, whole: bool
+    ) -> _Found | None:
         found: list[tuple[str, Parsed]] = []
         known: Unreadable | None = None
-        for name in self._formats.names(inner.line):
+        for name in names:
             try:
                 found.append((name, _timed(self._parser(name), inner.line, inner.time)))
             except Unreadable as why:
-                known = why if why.reason in _UNDERSTOOD else known
-        if known is not None and not found:
-            raise known
+                known = why if _is_known(why) else known
         if whole:
             found = [(name, parsed) for name, parsed in found if parsed.method and parsed.status]
-        if len(found) > 1:
+        best, score = None, 0.0
+        if len(found) == 1 and known is None:
+            best = found[0]
+        elif found:
             # Several can read it: whose shape is it most?
-            found.sort(key=lambda it: (self._formats.score(it[0], [inner.line]), it[0]))
-        return ((wrapper, found[-1][0]), found[-1][1]) if found else None
+            score, _, best = max(
+                (self._formats.score(name, [inner.line]), name, (name, parsed))
+                for name, parsed in found
+            )
+        if known is not None and score < _SPECIAL:
+            raise known
+        if best is None:
+            return None
+        return _Found((wrapper, best[0]), best[1], (best[0], [inner.line]))
 
     def _reason(self, line: bytes) -> Unreadable:
-        """Why a line of a source of which nothing is known was not understood."""
-        if self._formats.forced or clean(line[:64])[:1] in _JSON_BEGINS:
+        """Why a line that no format understands was not understood."""
+        name = self._formats.forced
+        if not name and clean(line[:64])[:1] in _JSON_BEGINS:
+            name = "json"
+        for key in self.state.own() or ([("", name)] if name else []):
             try:
-                self.parser_of(("", self._formats.forced or "json"))(line)
+                self.parser_of(key)(line)
             except Unreadable as why:
                 return why
         return unreadable(line, "not_this_format")
@@ -341,6 +360,16 @@ def _timed(parse: Parser, line: bytes, time: str | int | None) -> Parsed:
             raise
         found.parsed.time_ms = parse_time(time)
         return found.parsed
+
+
+def _is_known(why: Unreadable) -> bool:
+    """Whether the format gave this reason for a line of its own."""
+    return why.reason in _UNDERSTOOD or isinstance(why, NoRequest)
+
+
+def _is_bare(carried: Sequence[tuple[str, Carried]]) -> bool:
+    """Whether a line that may be carried so may be a bare one as well."""
+    return all(is_weak(wrapper) for wrapper, _ in carried)
 
 
 def _configured(settings: IntakeSettings) -> dict[str, float]:

@@ -40,6 +40,16 @@ class Timeless(Unreadable):
         self.parsed = parsed
 
 
+class NoRequest(Unreadable):
+    """A line of this very format that tells of no request, such as an error told beside it.
+
+    Nobody else MUST take it for one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("no_request")
+
+
 class Format(Protocol):
     """One log format. Instances hold no state: `parser` compiles what a source's settings need."""
 

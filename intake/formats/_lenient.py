@@ -23,6 +23,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _EXACT = 2.0**53
+_BEGINS = ("{", "[", '"')
 _SURROGATE = re.compile("[\udc80-\udcff]++")
 
 
@@ -33,6 +34,8 @@ def read(line: bytes) -> Any:
         Unreadable: not_json or binary.
     """
     text = clean(line).decode("utf-8", "surrogateescape")
+    if text[:1] not in _BEGINS and " " in text:
+        raise unreadable(line, "not_json")
     text = _SURROGATE.sub(lambda odd: _hex(odd[0].encode("utf-8", "surrogateescape")), text)
     try:
         return json.loads(_TOKEN.sub(_mend, text), strict=False, parse_float=_number)

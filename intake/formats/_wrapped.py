@@ -40,9 +40,9 @@ _BSD = rb"[A-Z][a-z]{2} [ \d]?\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9}+)?(?: \d{
 _HOST = rb"(?:(?!\S*+: )\S{1,255}+ )?"
 _TAG = rb"[^\s:\[\]{\"]{1,128}+(?:\[[^\]\s]{0,64}+\])?:"
 _OLD = re.compile(
-    rb"(?:<\d{1,3}+>(?:(?:(" + _ISO + rb")|(?:" + _BSD + rb")) )?"
-    rb"|(?:(" + _ISO + rb")|(?:" + _BSD + rb")) )"
-    + _HOST + _TAG + rb" ?+(?:@cee: ?+)?+(.*+)",
+    rb"(?:<\d{1,3}+>(?:(?:(" + _ISO + rb")|" + _BSD + rb") )?" + _HOST + _TAG
+    + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") " + _HOST + _TAG + rb"(?= ))"
+    rb" ?+(?:@cee: ?+)?+(.*+)",
     re.DOTALL,
 )  # fmt: skip
 _VALUE = rb'"(?:[^"\\]++|\\.)*+"'
@@ -91,8 +91,8 @@ def docker(line: bytes) -> Carried | None:
             return None
     if not found.stream and not found.time:
         return None
-    text = found.log
-    whole = text.endswith("\n")
+    whole = found.log.endswith("\n")
+    text = found.log.rstrip("\r\n")
     stream = _STREAMS.get(found.stream.encode("utf-8", "replace"), "other")
     return Carried(text.encode("utf-8", "replace"), found.time or None, stream, whole)
 
@@ -124,7 +124,7 @@ def message(line: bytes) -> Carried | None:
         if text.__class__ is str and text:
             times = (record[name] for name in _TIMES if record.get(name))
             time = next((at for at in times if at.__class__ in {str, int}), None)
-            return Carried(text.encode("utf-8", "replace"), time)
+            return Carried(text.rstrip("\r\n").encode("utf-8", "replace"), time)
     return None
 
 

@@ -9,9 +9,9 @@ MUST NOT become events.
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, clean
+from intake.formats._base import NoRequest, Parser, clean
 from intake.formats._record import Record, RecordReader, marked_share
-from intake.line import Parsed, Unreadable
+from intake.line import Parsed
 from intake.settings import IntakeSettings
 
 # Best first. user_id is the name of whoever Caddy itself authenticated, on the paths where it does.
@@ -50,7 +50,7 @@ _CONSOLE = re.compile(
 def _finish(parsed: Parsed, record: Record) -> None:
     logger = record.get("logger")
     if isinstance(logger, str) and not logger.startswith(_LOGGER):
-        raise Unreadable("not_this_format")
+        raise NoRequest
     if parsed.client == parsed.peer:
         parsed.client = None
 

@@ -253,3 +253,31 @@ def test_lines_that_were_read_before_are_read_whatever_came_since():
         "192.0.2.9", "192.0.2.7", "192.0.2.8",
     ]  # fmt: skip
     assert msgspec.msgpack.encode(source.state) == before
+
+
+CADDY = {
+    "level": "info", "ts": 1795341600.5, "logger": "http.log.access", "msg": "handled request",
+    "request": {"remote_ip": "192.0.2.7", "method": "GET", "host": "a.example", "uri": "/a"},
+    "bytes_read": 0, "size": 5, "status": 200, "resp_headers": {},
+}  # fmt: skip
+ERRORS = json.dumps(CADDY | {"level": "error", "logger": "http.log.error", "msg": "refused"})
+
+
+def test_what_a_format_knows_for_no_request_is_none():
+    source = Source()
+    access, error = json.dumps(CADDY).encode(), ERRORS.encode()
+    assert source.read(error, access, error) == ["no_request", "192.0.2.7", "no_request"]
+    assert set(source.read(*[access] * SURE, *[error] * 200)) == {"192.0.2.7", "no_request"}
+    assert source.state.own() == [("", "caddy")]
+
+
+def test_a_shape_that_one_format_alone_writes_counts_more_than_who_came_first():
+    source = Source(state=Written(format="json", understood=1))
+    source.read(json.dumps(CADDY).encode())
+    assert source.state.own() == [("", "caddy"), ("", "json")]
+
+
+def test_a_carried_line_is_no_bare_one():
+    forged = b'x [22/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5'
+    assert Source().read(syslog(forged), forged[2:]) == ["not_this_format"] * 2
+    assert Source().formats.best([syslog(forged)]) is None

@@ -92,7 +92,7 @@ CONSOLE = [
     ("with CR", console() + b"\r"),
 ]
 OTHERS = [
-    ("an error, of a request that is logged too", but(logger="http.log.error"), "not_this_format"),
+    ("an error, of a request that is logged too", but(logger="http.log.error"), "no_request"),
     ("another of Caddy's", {"level": "info", "ts": 1.7e9, "logger": "tls", "msg": "x"},
      "no_request"),
     ("no time", {name: value for name, value in BASE.items() if name != "ts"}, "no_time"),
