@@ -85,7 +85,9 @@ class Overview:
         report.print_rejects(console, summary)
         report.print_late(console, summary)
         formats = {state.format for state in pipeline.sources.values()}
-        report.print_hints(console, hints(tally, formats, pipeline.incomparable()))
+        report.print_hints(
+            console, hints(tally, formats, pipeline.incomparable(), pipeline.unsaid())
+        )
         incidents = [one for one in store.incidents() if one.status != "closed"]
         if not tally.events:
             report.print_nothing(console, summary)

@@ -4,11 +4,12 @@ In: the tally and what the judge could not compare. Out: hints, most blinding fi
 `run`, `doctor` and `summary.json`. A log that cannot show an attack must not look like safety.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from intake.patterns import MAX_TARGETS, compile_route
 from streams.tally import Tally
 
 _MOSTLY = 0.5
@@ -28,22 +29,40 @@ _APACHE = (
 )
 _TRUST = "intake: {trust: {principal: gateway}}"
 _MAX_ROUTES = 5
+_SHOWN_PAIRS = 3
 
 
 class Hint(msgspec.Struct, frozen=True):
     """One blind spot: what is missing, what follows, and what to add where."""
 
     missing: str
-    """principal | trust | session | comparable_ids | owner | join"""
+    """principal | trust | session | comparable_ids | issuer | tenant | owner | owner_pending |
+    batch | join"""
     events: int
     says: str
     add: str
+
+
+class Unsaid(msgspec.Struct, frozen=True):
+    """What the judge met and no configuration explains."""
+
+    apart: Mapping[str, int] = {}
+    """Issuer -> events of subjects who are not known to be users that paths name."""
+    tenants: Mapping[str, int] = {}
+    """Tenant -> events, where no configuration names tenants."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """(principal, target) that seem to be one person's ids: proposed, never used."""
+    excess: Mapping[str, int] = {}
+    """Route -> ids of single requests that were too many to be judged."""
+    sources: Mapping[str, str] = {}
+    """Route of an ownership source -> how it knows: file, http or learn."""
 
 
 def hints(
     tally: Tally,
     formats: AbstractSet[str],
     incomparable: Mapping[str, tuple[int, str, str]],
+    unsaid: Unsaid | None = None,
 ) -> list[Hint]:
     """Hints for what was read.
 
@@ -103,27 +122,100 @@ def hints(
                 "intake: {identities: {file: people.csv}}    # columns id,user",
             )
         )
-    found.extend(_unknown_owners(tally, set(incomparable)))
+    unsaid = unsaid or Unsaid()
+    if unsaid.apart:
+        found.append(_issuers(unsaid.apart))
+    if unsaid.pairs and (incomparable or unsaid.apart):
+        found[-1] = _proposed(found[-1], unsaid.pairs)
+    if len(unsaid.tenants) > 1:
+        found.append(_tenants(unsaid.tenants, formats))
+    found.extend(_unknown_owners(tally, set(incomparable), unsaid.sources))
+    found.extend(_batches(unsaid.excess))
     return found
 
 
-def _unknown_owners(tally: Tally, known: Collection[str]) -> list[Hint]:
+def _issuers(apart: Mapping[str, int]) -> Hint:
+    events = sum(apart.values())
+    names = sorted(apart, key=lambda issuer: (-apart[issuer], issuer))[:_MAX_ROUTES]
+    return Hint(
+        "issuer",
+        events,
+        f"{events:,} events are of subjects of {', '.join(names)}, who are not known to be the "
+        "users that paths name: the same subject of two issuers is two people.",
+        f"intake: {{jwt: {{issuers: [{names[0]}]}}}}    # whose subjects are those users; others "
+        "through identities, as ISSUER#SUBJECT,user",
+    )
+
+
+def _proposed(hint: Hint, pairs: Sequence[tuple[str, str]]) -> Hint:
+    """The hint with rows that a person may check."""
+    some = "; ".join(f"{principal},{target}" for principal, target in pairs[:_SHOWN_PAIRS])
+    return msgspec.structs.replace(
+        hint,
+        add=f"{hint.add}\nand, once somebody has checked them, {len(pairs):,} rows for ids that "
+        f"always came together: {some}{' ...' if len(pairs) > _SHOWN_PAIRS else ''}",
+    )
+
+
+def _tenants(tenants: Mapping[str, int], formats: AbstractSet[str]) -> Hint:
+    field = "organization.id" if "ecs" in formats else "tenant"
+    return Hint(
+        "tenant",
+        sum(tenants.values()),
+        f"The log names {len(tenants):,} tenants. Unless user ids are unique over all of them, "
+        "user 17 of one looks like user 17 of another.",
+        f"intake: {{fields: {{tenant: {field}}}}}    # the field that names it, or a route with "
+        "{tenant}",
+    )
+
+
+def _batches(excess: Mapping[str, int]) -> Iterator[Hint]:
+    for route, count in sorted(excess.items(), key=lambda item: (-item[1], item[0]))[:_MAX_ROUTES]:
+        yield Hint(
+            "batch",
+            count,
+            f"{count:,} ids on {route}: requests named more than {MAX_TARGETS:,} ids each, and "
+            "what was beyond that was not judged.",
+            "a limit for the ids of one request, at the service",
+        )
+
+
+def _unknown_owners(tally: Tally, known: Collection[str], sources: Mapping[str, str]) -> list[Hint]:
     routes = [
         (by_verdict.get("undetermined", 0), route)
         for route, by_verdict in tally.routes.items()
         if "{object}" in route and route not in known
     ]
     return [
-        Hint(
-            "owner",
-            count,
-            f"{count:,} events on {route}: nobody says whose object it is.",
-            f'intake: {{ownership: [{{route: "{route.partition("?")[0]}", file: owners.csv, '
-            "object: object_id, owner: user_id}]}",
-        )
+        _unknown(count, route, _way(route, sources))
         for count, route in sorted(routes, reverse=True)[:_MAX_ROUTES]
-        if count
+        if count and _way(route, sources) != "http"
     ]
+
+
+def _way(route: str, sources: Mapping[str, str]) -> str:
+    """How the ownership source of a route knows; "" where it has none."""
+    path = route.partition("?")[0]
+    for source, way in sources.items():
+        if compile_route(source.partition("?")[0]).match(path, "") is not None:
+            return way
+    return ""
+
+
+def _unknown(count: int, route: str, way: str) -> Hint:
+    if way == "learn":
+        says = f"{count:,} events on {route}: objects of unknown owners, made before the log began."
+        return Hint("owner", count, says, "older logs: whoever made an object there owns it")
+    if way == "file":
+        says = f"{count:,} events on {route}: objects that stand in no row of its owners file."
+        return Hint("owner", count, says, "their rows to that file")
+    return Hint(
+        "owner",
+        count,
+        f"{count:,} events on {route}: nobody says whose object it is.",
+        f'intake: {{ownership: [{{route: "{route.partition("?")[0]}", file: owners.csv, '
+        "object: object_id, owner: user_id}]}",
+    )
 
 
 def _line_for(formats: AbstractSet[str]) -> str:

@@ -78,12 +78,17 @@ class Asker:
         pending: Callable[[], Sequence[Item]],
         accept: Accept,
         random: Random,
+        say: Callable[[str], None] = _log.warning,
     ) -> None:
-        """`pending` gives the objects that wait, `accept` folds answers, both between two steps."""
+        """`pending` gives the objects that wait, `accept` folds answers, both between two steps.
+
+        `say` is told once what hinders a service, and when it answers again.
+        """
         self._standings = {service.route: _Standing(service) for service in services}
         self._pending = pending
         self._accept = accept
         self._random = random
+        self._tell = say
         self._look_ms = 0
 
     async def step(self, now_ms: int) -> float | None:
@@ -174,7 +179,7 @@ class Asker:
         if troubles:
             self._fail(standing, troubles[0], now_ms)
         elif standing.failures:
-            _log.info("asking for owners: %s answers again", service.host)
+            self._tell(f"asking for owners of {service.route}: {service.host} answers again")
             standing.failures, standing.why = 0, ""
 
     def _refuse(self, standing: _Standing, item: str, trouble: Trouble, now_ms: int) -> None:
@@ -196,9 +201,7 @@ class Asker:
     def _say(self, standing: _Standing, why: str) -> None:
         if standing.why != why:
             standing.why = why
-            _log.warning(
-                "asking for owners of %s: %s: it is tried again", standing.service.route, why
-            )
+            self._tell(f"asking for owners of {standing.service.route}: {why}: it is tried again")
 
     def _wait_s(self, now_ms: int) -> float:
         return max(0.0, (min(s.next_ms for s in self._standings.values()) - now_ms) / 1000)

@@ -17,7 +17,9 @@ from intake.frames import Batch, Reader, SourceState, Watermark
 from intake.judge import Judge
 from intake.ownership import Tables
 from streams.decider import Decider, Performer, Step
+from streams.hints import Unsaid
 from streams.lines import Frame, missing
+from streams.reread import KeysFile
 from streams.settings import Settings
 from streams.sources import SourceBook
 from streams.tally import Tally
@@ -52,8 +54,14 @@ class Pipeline:
         )
         self.desk, self.denials = self.decider.desk, self.decider.denials
         self.history = history
+        self._owned = {
+            source.route: "http" if source.http else "learn" if source.learn else "file"
+            for source in settings.intake.ownership
+        }
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
+        jwks = settings.intake.jwt.jwks
+        self._new_keys = KeysFile(jwks) if jwks is not None and not event_time else None
         self._named: set[str] = set()
         self._touched: set[str] = set()
 
@@ -63,6 +71,7 @@ class Pipeline:
 
     def take(self, frame: Frame, now_ms: int | None = None) -> Step:
         """One frame through all stages. `now_ms`: wall clock; None where event time is now."""
+        self._look_at_keys()
         state = self._source(frame.source, frame.name)
         faults = [(fault.offset, fault.reason, fault.sha256, fault.head) for fault in frame.faults]
         gaps = missing(frame.name, frame.offset, faults, state.position)
@@ -85,6 +94,7 @@ class Pipeline:
         The caller knows them for new, and has left out as many as were `repeated`. The source's
         position stays what it is.
         """
+        self._look_at_keys()
         state = self._source(source, name)
         position, state.position = state.position, 0
         batch = self.reader.read_apart(state, lines, places)
@@ -92,6 +102,10 @@ class Pipeline:
         batch.lines += repeated
         batch.duplicate += repeated
         return self._concluded(state, batch, [], now_ms)
+
+    def _look_at_keys(self) -> None:
+        if self._new_keys is not None and (verifier := self._new_keys()) is not None:
+            self.judge.identity.tokens.use(verifier)
 
     def settle(self, now_ms: int | None = None) -> Step | None:
         """What comes of lines that wait for their other half in vain; None when none wait."""
@@ -212,9 +226,16 @@ class Pipeline:
             for route, count in self.judge.incomparable.items()
         }
 
-    def excess(self) -> dict[str, int]:
-        """Route -> ids of single requests that were too many to be judged."""
-        return self.judge.excess.routes
+    def unsaid(self) -> Unsaid:
+        """What the judge met and no configuration explains."""
+        comparison = self.judge.comparison
+        return Unsaid(
+            comparison.apart,
+            self.judge.tenants.seen,
+            comparison.pairings.proposed(),
+            self.judge.excess.routes,
+            self._owned,
+        )
 
 
 _encode = msgspec.msgpack.Encoder().encode

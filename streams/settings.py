@@ -21,6 +21,7 @@ from responders.settings import GatewaySettings
 from streams.hostport import HostPort
 from streams.kafka.settings import Kafka
 from streams.listen.settings import ListenSettings
+from streams.owner_url import problem_of
 from streams.yaml_file import ConfigError, Document, Place, Position, read_yaml
 
 __all__ = ["ConfigError", "Kafka", "Loaded", "Settings", "load"]
@@ -109,7 +110,6 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path) -> Loaded:
     problems += _rule_problems(document, warnings)
     problems += _block_problems(settings, document)
     settings = _with_openapi(settings, document, problems)
-    warnings += _idle(settings, document)
     if problems:
         # In the order of the file: people fix from top to bottom.
         raise ConfigError([text for _, text in sorted(problems, key=lambda item: item[0])])
@@ -181,20 +181,6 @@ def _rule_problems(document: Document, warnings: list[str]) -> _Problems:
     return problems
 
 
-def _idle(settings: Settings, document: Document) -> Iterator[str]:
-    """What is understood and has no effect yet: silence would look like protection."""
-    found: list[tuple[Place, str]] = []
-    if settings.intake.jwt.jwks is not None:
-        found.append((("intake", "jwt", "jwks"), "tokens are not verified: they stay unverified"))
-    found += [
-        (("intake", "ownership", number), f"objects of {source.route} stay undetermined")
-        for number, source in enumerate(settings.intake.ownership)
-        if source.file is None
-    ]
-    for place, text in found:
-        yield document.problem(place, f"no effect in this version; {text}")[1]
-
-
 def _block_problems(settings: Settings, document: Document) -> _Problems:
     """What one field alone cannot know: files that must exist, sources that need one kind."""
     problems = [
@@ -205,6 +191,11 @@ def _block_problems(settings: Settings, document: Document) -> _Problems:
     for index, source in enumerate(settings.intake.ownership):
         if sum((source.file is not None, source.http is not None, source.learn)) != 1:
             text = "give exactly one of file, http and learn: true"
+            problems.append(document.problem(("intake", "ownership", index), text))
+        if source.http is not None and (text := problem_of(source.http)):
+            problems.append(document.problem(("intake", "ownership", index, "http"), text))
+        if source.token_env and source.token_file:
+            text = "give token_env or token_file, not both"
             problems.append(document.problem(("intake", "ownership", index), text))
     sasl = settings.kafka.sasl if settings.kafka else None
     if sasl and bool(sasl.password_env) == bool(sasl.password_file):

@@ -41,6 +41,7 @@ from streams.outward import opened
 from streams.owner_service import services
 from streams.owners import Asker
 from streams.pipeline import Pipeline
+from streams.plain import plain
 from streams.reread import NeverBlockFile
 from streams.sealing import open_signed
 from streams.settings import Settings
@@ -241,6 +242,7 @@ async def _live(
                     pipeline.desk.pending,
                     lambda answers, at_ms: pipeline.answer(answers, None if example else at_ms),
                     Random(),
+                    lambda words: click.echo(f"Warning: {plain(words)}", err=True),
                 ),
                 LookBack(store, settings.data_dir, settings.intake, settings.capture),
                 *told,

@@ -1,7 +1,7 @@
 import pytest
 
 from intake.frames import Batch
-from streams.hints import Hint, hints
+from streams.hints import Hint, Unsaid, hints
 from streams.tally import Tally
 from tests._events import event
 
@@ -93,3 +93,60 @@ def test_a_route_that_cannot_be_compared_is_not_named_twice():
     incomparable = {"/orders/{object}": (4, "integer", "uuid")}
     found = hints(tally_of(*ORDERS), {"ecs"}, incomparable)
     assert [hint.missing for hint in found] == ["comparable_ids"]
+
+
+PAIRS = [("550e8400-e29b-41d4-a716-446655440000", "17")]
+UNSAID = [
+    # name, unsaid, incomparable, what is missing, words in what to add
+    ("another issuer", Unsaid(apart={"https://b.example": 4}), {}, ["issuer"],
+     "intake: {jwt: {issuers: [https://b.example]}}"),
+    ("the issuer of most", Unsaid(apart={"https://a.example": 1, "https://b.example": 4}), {},
+     ["issuer"], "issuers: [https://b.example]"),
+    ("one tenant", Unsaid(tenants={"acme": 4}), {}, [], ""),
+    ("tenants", Unsaid(tenants={"acme": 4, "umbrella": 2}), {}, ["tenant"],
+     "fields: {tenant: organization.id}"),
+    ("ids that came together", Unsaid(pairs=PAIRS), {"/users/{owner}": (4, "uuid", "integer")},
+     ["comparable_ids"], "1 rows for ids that always came together: 550e8400-e29b-41d4-a716-"),
+    ("many ids that came together", Unsaid({"https://b.example": 4}, {}, PAIRS * 9), {}, ["issuer"],
+     " ..."),
+    ("ids that came together, and are compared", Unsaid(pairs=PAIRS), {}, [], ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "unsaid", "incomparable", "missing", "add"), UNSAID, ids=[case[0] for case in UNSAID]
+)
+def test_what_no_configuration_explains_is_said(name, unsaid, incomparable, missing, add):
+    found = hints(tally_of(*GOOD), {"ecs"}, incomparable, unsaid)
+    assert [hint.missing for hint in found] == missing, name
+    assert add in "".join(hint.add for hint in found)
+
+
+TOO_MANY = "requests named more than 10,000 ids each, and what was beyond that was not judged."
+
+
+def test_requests_with_too_many_ids_are_told_of():
+    unsaid = Unsaid(excess={"/users/{owner}": 7, "/a/{object}": 1200})
+    found = [
+        hint for hint in hints(tally_of(*GOOD), {"ecs"}, {}, unsaid) if hint.missing == "batch"
+    ]
+    assert [(hint.events, hint.says) for hint in found] == [
+        (1200, f"1,200 ids on /a/{{object}}: {TOO_MANY}"),
+        (7, f"7 ids on /users/{{owner}}: {TOO_MANY}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("way", "says"),
+    [
+        ("file", ["objects that stand in no row of its owners file."]),
+        ("learn", ["objects of unknown owners, made before the log began."]),
+        ("http", []),
+    ],
+)
+def test_a_source_that_does_not_know_is_told_of_in_its_way(way, says):
+    unsaid = Unsaid(sources={"/orders/{object}/**": way, "/cards/{object}": "file"})
+    tally = tally_of(*GOOD)
+    tally.routes = {"/orders/{object}": {"undetermined": 117}}
+    owner = [hint.says for hint in hints(tally, {"ecs"}, {}, unsaid) if hint.missing == "owner"]
+    assert owner == [f"117 events on /orders/{{object}}: {words}" for words in says]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.owner_url import host_of, is_askable, problem_of, takes_several, url_of
+from streams.settings import ConfigError, load
 
 ONE, SEVERAL = "https://cards.internal/owners/{object}", "http://a.example:8080/o?ids={objects}"
 USER = "take user and password out of the URL, and use token_env or token_file"
@@ -32,6 +33,24 @@ WRITE = "write https://host/owners/{object}, or https://host/owners?ids={objects
 )
 def test_what_is_wrong_with_a_template(template, expected):
     assert problem_of(template) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("http: 'http://b.example/owners'",
+         f"intake.ownership[0].http: name the object once, behind the host: {WRITE}"),
+        ("http: 'http://b.example/{object}', token_env: A, token_file: breachline.yaml",
+         "intake.ownership[0]: give token_env or token_file, not both"),
+    ],
+)  # fmt: skip
+def test_a_configuration_says_where_it_is_wrong(tmp_path, source, problem):
+    file = tmp_path / "breachline.yaml"
+    file.write_text(f"intake: {{ownership: [{{route: /a, {source}}}]}}")
+    with pytest.raises(ConfigError) as error:
+        load(file, {}, tmp_path)
+    (said,) = error.value.problems
+    assert said.endswith(f": {problem}")
 
 
 def test_what_a_template_says():

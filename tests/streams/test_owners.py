@@ -152,7 +152,7 @@ def test_a_service_that_fails_is_asked_again_later_and_later(caplog):
     assert desk.asker.report() == [Report(ROUTE, "cards.internal", 3, 0, 0, "")]
     assert [record.getMessage() for record in caplog.records] == [
         f"asking for owners of {ROUTE}: {DOWN.says}: it is tried again",
-        "asking for owners: cards.internal answers again",
+        f"asking for owners of {ROUTE}: cards.internal answers again",
     ]
 
 

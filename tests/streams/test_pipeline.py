@@ -1,3 +1,4 @@
+import json
 from contextlib import suppress
 
 import pytest
@@ -7,8 +8,10 @@ from evidence.store import EmbeddedStore
 from streams.capture import StoreCapture, evidence_events
 from streams.lines import Fault, Frame
 from streams.live import Outbox
+from streams.settings import Settings
 from streams.sources import SourceBook, read_frames
 from tests import _attack
+from tests.intake._tokens import jwk, jwks, signed
 
 
 def take_all(pipeline, store, frames):
@@ -173,6 +176,46 @@ def test_ids_that_cannot_be_compared_are_named_with_their_route(tmp_path, store,
     take_all(pipeline, store, read_frames(str(log), pipeline.book))
     assert pipeline.incomparable() == {"/api/v1/users/{owner}/**": (60, "uuid", "integer")}
     assert pipeline.tally.judged()["undetermined"] == 60
+
+
+def test_new_keys_of_an_issuer_are_used_from_the_next_frame_on(tmp_path, store, pipeline_on):
+    keys, log = tmp_path / "keys.json", tmp_path / "tokens.log"
+    keys.write_bytes(jwks(jwk("ES256", kid="a")))
+    token = signed("ES256", 1, kid="b", sub="17")
+    line = json.dumps(
+        {
+            "time": "2026-11-22T10:00:00Z",
+            "remote_addr": "192.0.2.7",
+            "status": 200,
+            "request": "GET /me HTTP/1.1",
+            "authorization": f"Bearer {token}",
+        }
+    )
+    log.write_text(f"{line}\n" * 2)
+    settings = Settings.model_validate({"intake": {"jwt": {"jwks": keys}}})
+    pipeline = pipeline_on(store, settings=settings, event_time=False)
+    found = []
+    for frame in cut(log, 1):
+        with store.transaction():
+            pipeline.take(frame, _attack.START_MS)
+        found.append(dict(pipeline.tally.provenance))
+        keys.write_bytes(jwks(jwk("ES256", 1, kid="b")))
+    assert found == [{"unverified": 1}, {"unverified": 1, "verified": 1}]
+
+
+def test_what_no_configuration_explains_is_passed_on(tmp_path, store, pipeline_on):
+    user = "6f1c2f0e-1111-4a61-9d7c-0000000000{:02}"
+    lines = [
+        _attack.entry(n, user.format(n % 20), f"/api/v1/users/{1000 + n % 20}/profile")
+        for n in range(60)
+    ]
+    log = tmp_path / "uuid.log"
+    log.write_text("".join(lines))
+    pipeline = pipeline_on(store)
+    take_all(pipeline, store, read_frames(str(log), pipeline.book))
+    unsaid = pipeline.unsaid()
+    assert (unsaid.apart, unsaid.tenants) == ({}, {})
+    assert unsaid.pairs == [(user.format(n), str(1000 + n)) for n in range(20)]
 
 
 def coverage(store):

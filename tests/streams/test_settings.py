@@ -66,13 +66,7 @@ def test_the_contracts_example_loads_as_it_is_written(tmp_path):
     write(tmp_path, CONTRACT)
     settings, path, warnings = load(None, {}, tmp_path)
     assert path == tmp_path / "breachline.yaml"
-    # What has no effect yet is said, each at its place.
-    assert [warning.split(": ")[1] for warning in warnings] == [
-        "intake.jwt.jwks",
-        "intake.ownership[1]",
-        "intake.ownership[2]",
-    ]
-    assert all("no effect in this version" in warning for warning in warnings)
+    assert warnings == ()
     intake, respond = settings.intake, settings.respond
     assert intake.trusted_proxies == ["10.0.0.0/8"]
     assert intake.identities is not None
@@ -281,7 +275,7 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
         ),
         (
             "two kinds of source",
-            "intake: {ownership: [{route: /a, learn: true, http: b}]}",
+            "intake: {ownership: [{route: /a, learn: true, http: 'http://a/{object}'}]}",
             "1:22: intake.ownership[0]: give exactly one of file, http and learn: true",
         ),
         (
