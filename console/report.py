@@ -48,9 +48,11 @@ def totals_line(summary: Mapping[str, object]) -> str:
     """One sentence: how much was read."""
     rejected = summary["rejected"]
     assert isinstance(rejected, dict)  # noqa: S101  our own document
+    joined = summary.get("joined", 0)
+    halves = f" ({joined:,} of them the other line of an event)" if joined else ""
     return (
         f"Read {summary['lines']:,} lines: {summary['events']:,} events, "
-        f"{sum(rejected.values()):,} rejected, {summary['duplicate']:,} duplicate, "
+        f"{sum(rejected.values()):,} rejected, {summary['duplicate']:,} duplicate{halves}, "
         f"{summary['late']:,} late."
     )
 

@@ -21,6 +21,8 @@ from intake.spent import Spent, short_digest
 
 MOST_WAITING = 500_000
 """Beyond, those that have waited longest are judged alone."""
+MOST_BYTES = 256 << 20
+"""Of lines that wait, beyond which the same holds: clients decide how long lines are."""
 HOLD_S = 45
 """Nothing waits longer in event time, whatever the window: rules take in what is 60 s late."""
 SLACK_S = 5
@@ -64,6 +66,7 @@ class Joiner:
         tracking: bool = False,
         joins: bool = True,
         most_waiting: int = MOST_WAITING,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         """`tracking`: what changes is kept for `take_dirty`, which MUST then be called.
 
@@ -74,8 +77,8 @@ class Joiner:
         self._window_ms = int(settings.window * 1000)
         self._reach_s = -(-self._window_ms // 1000) + SLACK_S
         self._joins = joins
-        self._most_waiting = most_waiting
-        self.waiting = 0
+        self._most_waiting, self._most_bytes = most_waiting, most_bytes
+        self.waiting = self._size_bytes = 0
         self._number = 0
         self._buckets: dict[int, dict[int, Half]] = {}
         """Second -> those that wait, by number."""
@@ -132,7 +135,7 @@ class Joiner:
                 self._fresh[half.number] = half
             if half.time_ms > now_ms:
                 self._ahead.append((half, self._now_s))
-            while self.waiting > self._most_waiting:
+            while self.waiting > self._most_waiting or self._size_bytes > self._most_bytes:
                 self._let_go_oldest(ready)
         return ready
 
@@ -153,6 +156,7 @@ class Joiner:
             heapq.heappush(self._seconds, second)
         bucket[half.number] = half
         self.waiting += 1
+        self._size_bytes += len(half.line)
         side = self._gateways if half.gateway else self._services
         if half.request:
             alike = side.requests.get(half.request, ())
@@ -171,6 +175,7 @@ class Joiner:
         if bucket is None or bucket.pop(half.number, None) is None:
             return
         self.waiting -= 1
+        self._size_bytes -= len(half.line)
         self._fresh.pop(half.number, None)
         if half.number in self._kept:
             self._gone.add(half.number)

@@ -1,7 +1,7 @@
 """Two logs that tell of the same requests, and the line of configuration that would join them.
 
-In: sources, the share of request ids that two of them have in common, and how many lines named no
-address. Out: a hint, or none.
+In: sources, the share of request ids that two of them have in common, how many lines named no
+address, and what was counted. Out: a hint, or none.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from intake.frames import SourceState
 from streams.hints import Hint
+from streams.tally import Tally
 
 ENOUGH = 0.1
 """Of one log's latest request ids in another: fewer are somebody who repeats an id."""
@@ -46,6 +47,29 @@ def join_hint(
         "log."
     )
     return _hint(addressless, says, one, other)
+
+
+def unjoined_hint(tally: Tally, window_s: float) -> Hint | None:
+    """The hint for logs that are to be joined, and of which no two lines were."""
+    if tally.joined or not tally.events:
+        return None
+    gateway, service = (tally.unmatched.get(log, 0) for log in ("gateway", "service"))
+    if gateway and service:
+        return Hint(
+            "join",
+            gateway + service,
+            f"No line of the gateway's {gateway:,} was joined to one of the services' {service:,}.",
+            "a request or trace id that both log; clocks that differ by less than the window of "
+            f"{window_s:g} s; paths of which one is the end of the other",
+        )
+    names = [log for log, count in (("gateway", gateway), ("service", service)) if not count]
+    return Hint(
+        "join",
+        gateway + service,
+        f"No log that was read is one of intake.join.{' or intake.join.'.join(names)}: nothing "
+        "was joined.",
+        f"a pattern of the name of such a log at intake.join.{names[0]}, or that log",
+    )
 
 
 def _hint(events: int, says: str, gateway: SourceState, service: SourceState) -> Hint:

@@ -276,3 +276,11 @@ NAMES = [
 @pytest.mark.parametrize(("formats", "expected"), NAMES)
 def test_names_of_logs(formats, expected):
     assert report.log_names(formats) == expected
+
+
+def test_joined_lines_are_told_apart_from_those_read_before():
+    summary = {"lines": 9, "events": 4, "rejected": {}, "duplicate": 5, "late": 0}
+    plain = "Read 9 lines: 4 events, 0 rejected, 5 duplicate, 0 late."
+    assert report.totals_line(summary) == plain
+    joined = "5 duplicate (4 of them the other line of an event)"
+    assert report.totals_line({**summary, "joined": 4}) == plain.replace("5 duplicate", joined)

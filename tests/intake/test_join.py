@@ -334,6 +334,16 @@ def test_the_oldest_go_where_too_many_wait():
     assert logs.rest() == ["gw-1", "gw-3", "gw-4"]
 
 
+def test_the_oldest_go_where_too_many_bytes_wait():
+    logs = Logs(most_bytes=11)
+    for n, name in enumerate("abc"):
+        logs.gw(name, at_s=n)
+    assert (logs.seen, logs.joiner.waiting) == (["gw-1"], 2)
+    logs.svc("b", at_s=2)
+    assert logs.gw("d", at_s=3) == []
+    assert logs.seen == ["gw-1", "gw-2+svc-1"]
+
+
 def test_a_clock_that_runs_ahead_waits_no_longer_than_others():
     logs = Logs()
     half = half_of("gw", 99, b"line", Parsed(AT + 9_000_000, "", "GET", "/x", 200, request_id="r"),

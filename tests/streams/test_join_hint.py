@@ -2,7 +2,8 @@ import pytest
 
 from intake.frames import SourceState
 from streams.hints import Hint
-from streams.join_hint import join_hint
+from streams.join_hint import join_hint, unjoined_hint
+from streams.tally import Tally
 
 SOURCES = {
     "a": SourceState("a", "/var/log/orders.log", format="ecs"),
@@ -47,3 +48,29 @@ def test_a_log_without_any_client():
     )
     assert join_hint(sources, {}, 7, 0) is None
     assert join_hint({"d": sources["d"]}, {}, 7, 1200) is None
+
+
+BOTH = "intake.join.gateway or intake.join.service"
+
+
+@pytest.mark.parametrize(
+    ("name", "joined", "unmatched", "says"),
+    [
+        ("some", 1, {"gateway": 9, "service": 9}, ""),
+        ("none", 0, {"gateway": 9, "service": 8},
+         "No line of the gateway's 9 was joined to one of the services' 8."),
+        ("no gateway", 0, {"service": 8},
+         "No log that was read is one of intake.join.gateway: nothing was joined."),
+        ("no service", 0, {"gateway": 8},
+         "No log that was read is one of intake.join.service: nothing was joined."),
+        ("neither", 0, {},
+         f"No log that was read is one of {BOTH}: nothing was joined."),
+    ],
+)  # fmt: skip
+def test_logs_that_are_to_be_joined_and_are_not(name, joined, unmatched, says):
+    hint = unjoined_hint(Tally(events=17, joined=joined, unmatched=unmatched), 10.0)
+    assert ("" if hint is None else hint.says) == says
+
+
+def test_nothing_read_is_no_reason():
+    assert unjoined_hint(Tally(), 10.0) is None
