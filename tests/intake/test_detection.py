@@ -279,5 +279,5 @@ def test_a_shape_that_one_format_alone_writes_counts_more_than_who_came_first():
 
 def test_a_carried_line_is_no_bare_one():
     forged = b'x [22/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5'
-    assert Source().read(syslog(forged), forged[2:]) == ["not_this_format"] * 2
+    assert Source().read(syslog(forged), cri(forged)) == ["not_this_format"] * 2
     assert Source().formats.best([syslog(forged)]) is None

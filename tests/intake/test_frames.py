@@ -323,3 +323,22 @@ def test_a_named_format_is_unwrapped_too():
     log = Log("nginx")
     lines = ["<134>Nov 22 10:00:00 web nginx: " + nginx(), record(), nginx()]
     assert counts(log.read(*lines)) == (3, 2, 1, 0, 0)
+
+
+CLOCKS = [
+    ("an hour back, and on from there", [0, 10, 20, -3580, -3570, 21], [0, 0, 0, 1, 1, 0]),
+    ("back by less than the lateness", [0, 30, 60, 5, 15, 70], [0, 0, 0, 0, 0, 0]),
+    ("ahead for a while, and back", [0, 9000, 9001, 20, 30, 9061], [0, 0, 0, 1, 1, 0]),
+    ("ahead once", [0, 9000, 20, 30], [0, 0, 0, 0]),
+]
+
+
+@pytest.mark.parametrize(("name", "seconds", "late"), CLOCKS, ids=[c[0] for c in CLOCKS])
+def test_clocks_that_jump(name, seconds, late):
+    times = [AT + 7_200_000 + second * 1000 for second in seconds]
+    lines = [record(time=time_ms) for time_ms in times]
+    batch = Log().read(*lines)
+    assert [(event.time_ms, int(event.late)) for event in batch.events] == [
+        *zip(times, late, strict=True)
+    ]
+    assert batch.late == sum(late)

@@ -37,6 +37,29 @@ CASES = [
     ("rfc 1123, offset", "Sun, 22 Nov 2026 11:00:03 +0100", AT),
     ("rfc 850 like", "Sunday, 22-Nov-2026 10:00:03 GMT", AT),
     ("white space", " 2026-11-22T10:00:03.120Z\n", AT + 120),
+    ("iso, brackets", "[2026-11-22T10:00:03.120Z]", AT + 120),
+    ("iso, ns and Z", "2026-11-22T10:00:03.120456789Z", AT + 120),
+    ("iso, us and an offset", "2026-11-22T11:00:03.120456+01:00", AT + 120),
+    ("iso, a zone's name", "2026-11-22 11:00:03 CET", AT),
+    ("iso, a zone's name, summer", "2026-07-22T12:00:03 CEST", AT - 123 * 86_400_000),
+    ("iso, compact", "20261122100003", AT),
+    ("iso, compact with ms", "20261122100003120", AT + 120),
+    ("Go", "2026-11-22 10:00:03.120456789 +0000 UTC", AT + 120),
+    ("Go, elsewhere", "2026-11-22 05:00:03 -0500 EST", AT),
+    ("Go, nameless zone", "2026-11-22 06:30:03 -0330 -0330", AT),
+    ("Go, with its clock", "2026-11-22 10:00:03.120456789 +0000 UTC m=+0.000012345", AT + 120),
+    ("asctime", "Sun Nov 22 10:00:03 2026", AT),
+    ("asctime, a day of one digit", "Sun Nov  1 10:00:03 2026", AT - 21 * 86_400_000),
+    ("Apache's errors", "[Sun Nov 22 10:00:03.120456 2026]", AT + 120),
+    ("date(1), Java", "Sun Nov 22 10:00:03 UTC 2026", AT),
+    ("date(1), elsewhere", "Sun Nov 22 02:00:03 PST 2026", AT),
+    ("Ruby", "Sun Nov 22 10:00:03 +0000 2026", AT),
+    ("syslog with a year", "Nov 22 2026 10:00:03", AT),
+    ("syslog with a year behind", "Nov 22 10:00:03.120 2026", AT + 120),
+    ("rfc 1123, a zone's name", "Sun, 22 Nov 2026 05:00:03 EST", AT),
+    ("scientific", "1.795341603E9", AT),
+    ("scientific with ms", "1.79534160312e+09", AT + 120),
+    ("scientific, ms", "1.79534160312E12", AT + 120),
     ("seconds", 1_795_341_603, AT),
     ("seconds with ms, float", 1795341603.12, AT + 120),
     ("float just under a ms", 1795341603.1199999, AT + 120),
@@ -62,7 +85,10 @@ BAD = [
     "2026-11-22T10:00:03+99:00", "2026-11-22T10:00:03+00:99", "2026-11-22T10:00:03.Z",
     "2026-11-22T10:00:03.1234567891Z", "1989-12-31T23:59:59Z", "2101-01-01T00:00:00Z",
     "9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "2026-11-22T10:00:03.120X",
-    "٢٠٢٦-11-22T10:00:03Z",
+    "٢٠٢٦-11-22T10:00:03Z", "2026-11-22T10:00:03 BST", "2026-11-22T10:00:03 CST",
+    "2026-11-22T10:00:03Z UTC", "Nov 22 10:00:03", "Sun Nov 22 10:00:03",
+    "Nov 22 2026 10:00:03 2026", "2026-11-22T10:00:03.12x456Z", "20261322100003",
+    "20261122250003", "1.7e99", "1e", "1.795341603e-9",
     "1" * 5000, "0", "-1795341603", "nan", "1795341603.1.2",
     0, -1, 631_151_999, 10**10, 10**40, -(10**40), float("nan"), float("inf"), float("-inf"), 0.003,
     631_151_999.9, 1e300, True, None, [1_795_341_603], {"$date": 1},
@@ -106,3 +132,21 @@ def test_every_second_reads_the_same_in_every_form(seconds):
         seconds * 1_000_000_000,
     ):
         assert parse_time(value) == seconds * 1000
+
+
+SUMMER_ENDS = [
+    (
+        "in local time with its offset",
+        "25/Oct/2026:02:59:59 +0200",
+        "25/Oct/2026:02:00:00 +0100",
+        1,
+    ),
+    ("in ISO", "2026-10-25T02:59:59.500+02:00", "2026-10-25T02:00:00.500+01:00", 1),
+    ("named", "2026-10-25 02:59:59 CEST", "2026-10-25 02:00:00 CET", 1),
+    ("without a zone it cannot be known", "2026-10-25 02:59:59", "2026-10-25 02:00:00", -3599),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "seconds"), SUMMER_ENDS)
+def test_the_end_of_summer_time(name, before, after, seconds):
+    assert parse_time(after) - parse_time(before) == seconds * 1000, name
