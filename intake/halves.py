@@ -23,6 +23,7 @@ from records.kinds import TRUSTED, Provenance
 
 _LONGEST_ID = 256
 """Clients write these ids: a longer one says nothing that a shorter could not."""
+_READS = frozenset({"GET", "HEAD", "OPTIONS", ""})
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _RANK: dict[Provenance, int] = {"verified": 4, "gateway": 3, "unverified": 2, "asserted": 1, "": 0}
 
@@ -85,7 +86,10 @@ def half_of(
     """A line as a half, with the ids by which it can be joined."""
     path = plain_path(parsed.target)
     request, trace = plain_id(parsed.request_id), plain_id(parsed.trace_id)
-    if gateway and request == trace:
+    if gateway and parsed.blocked_by is not None:
+        # No service saw it: whatever has its ids is another request, and nothing is to come.
+        request = trace = ""
+    elif gateway and request == trace:
         # Where a log has no request id, its trace id stands for one; other requests share it.
         request = ""
     key = b""
@@ -161,17 +165,21 @@ def joined(gateway: Parsed, service: Parsed) -> Parsed:
     # All that names the client from one log; a service's peer is the gateway, and no client.
     by_gateway = gateway.peer or gateway.forwarded or gateway.client or gateway.forwarded_elements
     client = gateway if by_gateway else _without_peer(service)
+    method, status = gateway.method or service.method, gateway.status or service.status
+    if method not in _READS and 200 <= service.status < 300:
+        # What a gateway answers instead (504, 499) undoes no change that the service has made.
+        status = service.status
     upstream = gateway.upstream_status
     if upstream is None and service.status:
-        # The status is what the client got. What the service had answered is the upstream's.
+        # Of a read, the status is what the client got; what the service had answered, upstream's.
         upstream = str(service.status)
     return Parsed(
         time_ms=gateway.time_ms,
         peer=client.peer,
         # What the client sent and got, as the gateway saw it; what it does not log, the service.
-        method=gateway.method or service.method,
+        method=method,
         target=gateway.target or service.target,
-        status=gateway.status or service.status,
+        status=status,
         bytes=gateway.bytes if gateway.bytes >= 0 else service.bytes,
         forwarded=client.forwarded,
         client=client.client,

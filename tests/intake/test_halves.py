@@ -175,6 +175,25 @@ def test_what_the_service_answered_is_the_upstreams_status():
     assert joined(line(), line(status=0)).upstream_status is None
 
 
+@pytest.mark.parametrize(
+    ("method", "at_gateway", "at_service", "expected"),
+    [
+        ("GET", 504, 200, 504),
+        ("GET", 0, 200, 200),
+        ("POST", 504, 201, 201),
+        ("DELETE", 499, 204, 204),
+        ("PUT", 403, 200, 200),
+        ("PUT", 504, 0, 504),
+        ("PUT", 504, 409, 504),
+        ("PUT", 200, 500, 200),
+    ],
+)
+def test_a_change_that_was_made_was_made(method, at_gateway, at_service, expected):
+    """Whatever the client got to see of it; of a read, that is what counts."""
+    pair = joined(line(method=method, status=at_gateway), line(method=method, status=at_service))
+    assert pair.status == expected
+
+
 def spaces():
     """Of users who are numbers: 17x is 17."""
     found = Spaces()

@@ -176,6 +176,12 @@ def test_lines_of_two_requests_stay_apart(name, gateway, service):
     assert sorted(logs.seen) == ["gw-1", "svc-1"]
 
 
+def test_what_the_gateway_refused_waits_for_nobody():
+    parsed = Parsed(AT, "203.0.113.7", "GET", "/x", 403, request_id="r", blocked_by="waf")
+    half = half_of("gw", 1, b"", parsed, NOBODY, gateway=True, credentials="", late=False)
+    assert [one.half for one in Joiner(JOIN).take(half, AT)] == [half]
+
+
 def test_the_same_path_comes_before_the_end_of_a_path():
     """An inner service is asked with the edge's request id, and answers first."""
     logs = Logs()
