@@ -120,7 +120,7 @@ class Judge:
             )
             if (made := self._owners.learned) and caller.principal and not caller.claim_only:
                 asked = self.tenants.asked(line.tenant, place.tenant)
-                made.note(line, method, place, caller.principal, outcome, asked)
+                made.created(line, method, place, caller.principal, outcome, asked)
         if outcome == "ignored":
             # A preflight addresses nobody's data, whatever its path names.
             judged = _NOBODY
@@ -263,7 +263,10 @@ class Judge:
             return Judged(targets, (), "route", "own")
         if place.source:
             asked = self.tenants.asked(line.tenant, place.tenant)
-            return self._owners.judged(place, caller.principal, line.time_ms, asked)
+            judged = self._owners.judged(place, caller.principal, line.time_ms, asked)
+            if outcome == "proven" and (made := self._owners.learned) and not caller.claim_only:
+                made.deleted(line.method, place, caller.principal, asked)
+            return judged
         if place.candidates:
             found, learned = self._promoted(line, caller, place, outcome, late=late)
             if found:

@@ -52,7 +52,7 @@ class Learned:
         found = self._owners.get(_key(route, item, tenant))
         return found[0] if found else ""
 
-    def note(
+    def created(
         self,
         line: Parsed,
         method: str,
@@ -61,16 +61,13 @@ class Learned:
         outcome: Outcome,
         tenant: str = "",
     ) -> None:
-        """Learn from a line whether its caller made objects, or deleted their own.
+        """Learn from a line that is not judged yet whether its caller made objects.
 
         `tenant` is the one asked for, where tenants have objects of their own.
         """
-        if outcome == "proven":
-            if line.status == 201 and method in {"PUT", "POST"}:
-                for route, items in self._created(line, method, place):
-                    self._make(route, items, principal, tenant)
-            elif method == "DELETE":
-                self._deleted(place, principal, tenant)
+        if outcome == "proven" and line.status == 201 and method in {"PUT", "POST"}:
+            for route, items in self._created(line, method, place):
+                self._make(route, items, principal, tenant)
 
     def _created(
         self, line: Parsed, method: str, place: Place
@@ -88,7 +85,13 @@ class Learned:
             ):
                 yield route, _located(source.item, path, line.location)
 
-    def _deleted(self, place: Place, principal: str, tenant: str) -> None:
+    def deleted(self, method: str, place: Place, principal: str, tenant: str = "") -> None:
+        """Forget what a line that was judged and went through has deleted, if it was its caller's.
+
+        What is made in its place is of whoever makes it.
+        """
+        if method.upper() != "DELETE":
+            return
         path, _, query = place.path.partition("?")
         source = self._sources.get(place.source)
         if source is None or source.item.match(path, query) is None:

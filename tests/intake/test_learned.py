@@ -17,7 +17,10 @@ class Log:
 
     def say(self, method, target, user, status=201, outcome="proven", **fields):
         line = get(target, user, method=method, status=status, **fields)
-        self.learned.note(line, method, self.routes.place(target), user, outcome)
+        place = self.routes.place(target)
+        self.learned.created(line, method, place, user, outcome)
+        if outcome == "proven":
+            self.learned.deleted(method, place, user)
 
     def owner(self, item, route=NOTES):
         return self.learned.owner(route, item)
