@@ -112,22 +112,27 @@ class Jwt(Settings):
     """How a principal is read from a token."""
 
     claim: str = "sub"
-    jwks: Path | None = None
+    jwks: Path | None = Field(default=None, description="public keys of the issuers (RFC 7517)")
     issuers: list[str] = Field(
-        default_factory=list, description="whose subjects are the users that paths name"
+        default_factory=list,
+        description="whose subjects are the users that paths name; others are ISSUER#SUBJECT",
     )
-    audience: str | None = None
+    audience: str | None = Field(default=None, description="for whom verified tokens must be")
 
 
 class IdentityHeader(Settings):
-    """A header in which a caller says who they are."""
+    """A header in which a caller says who they are; what is `never` honoured says nothing."""
 
     name: str = "X-User-ID"
     honoured: Literal["unknown", "always", "never"] = "unknown"
 
 
 class Identities(Settings):
-    """Columns id,user: every id of a person -> one canonical user."""
+    """Columns id,user: every id of a person -> one canonical user.
+
+    An id may be `ISSUER#SUBJECT`, for tokens of issuers that `jwt.issuers` does not name, or
+    `TENANT/ID`, for an id that one tenant alone has so.
+    """
 
     file: Path
 

@@ -11,7 +11,9 @@ def is_cross_site(line: Parsed) -> bool:
     No site can make a browser add a bearer token or an identity header: where one is, the client
     wrote the origin itself.
     """
-    if line.claimed or (line.authorization and not line.authorization.lower().startswith("basic ")):
+    if line.claimed or line.other_claims:
+        return False
+    if line.authorization and not line.authorization.lower().startswith("basic "):
         return False
     if line.fetch_site:
         return line.fetch_site.lower() == "cross-site"

@@ -171,3 +171,27 @@ def test_a_huge_text_is_masked_as_a_short_one_is(prefix, unit):
     many = 30_000 // len(unit)
     same = masked(prefix + unit * 10 * (1 + many)) == short + more * many
     assert same  # no diff of so much
+
+
+HEADERS = [
+    ("a token in a cookie of any name", f"theme=dark; shop={JWT}; x=1",
+     "theme=dark; shop=[secret]; x=1"),
+    ("Forwarded", '{"forwarded":"for=192.0.2.43;secret=_abcdef"}',
+     '{"forwarded":"for=192.0.2.43;secret=[secret]"}'),
+    ("Location with a code", '{"location":"https://app.example/cb?code=SplxlOBeZQ&x=1"}',
+     '{"location":"https://app.example/cb?code=[secret]&x=1"}'),
+    ("Location with a fragment", '{"location":"https://app.example/cb#access_token=2YotnFZF&x=1"}',
+     '{"location":"https://app.example/cb#access_token=[secret]&x=1"}'),
+    ("Location with a user", '{"location":"https://bob:pw@app.example/"}',
+     '{"location":"https://[secret]@app.example/"}'),
+    ("DPoP", f'{{"headers":{{"DPoP":["{JWT}"]}}}}', '{"headers":{"DPoP":["[secret]"]}}'),
+    ("two Authorization headers", '{"Authorization":["Bearer abcdef12","abcdef34"]}',
+     '{"Authorization":"[secret]"}'),
+    ("a trace is none", '{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}',
+     '{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), HEADERS, ids=[case[0] for case in HEADERS])
+def test_headers_of_json_logs(name, text, expected):
+    assert mask(text) == expected, name

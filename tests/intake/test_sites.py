@@ -20,6 +20,7 @@ from tests.intake._lines import get
          False),
         ("a browser adds Basic", {"fetch_site": "cross-site", "authorization": "Basic eA=="}, True),
         ("no site can add a claim", {"fetch_site": "cross-site", "claimed": "18"}, False),
+        ("nor another", {"fetch_site": "cross-site", "other_claims": ((1, "18"),)}, False),
     ],
 )  # fmt: skip
 def test_cross_site(name, fields, expected):
