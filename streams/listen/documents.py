@@ -5,6 +5,7 @@ line: whether a line stands in its `message` is told where formats are read, lin
 NOT change a document's bytes, nor refuse one for what is in it.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -19,6 +20,11 @@ _READ_ANEW: Final = frozenset({"@timestamp", "agent", "event"})
 """What a shipper that was killed writes otherwise when it reads a file again."""
 _MARKS: Final = ("device_id", "inode", "fingerprint")
 _MAX_NAME: Final = 200
+_POD: Final = re.compile(r"/[^/_]+_([^/_]+)_([^/]+)-[0-9a-f]{64}\.log$")
+"""Of /var/log/containers: the namespace and the container."""
+_NUMBER: Final = re.compile(r"[0-9a-f]{32,64}+")
+_DATED: Final = re.compile(r"(?:[-_.]\d{4}(?:[-_.]\d\d){1,2}|[-_.]\d{8})?(?:-\d{6})?$")
+"""What an index is called besides, when there is one for each day."""
 
 
 class Sorting:
@@ -57,9 +63,9 @@ def of_bulk(items: Iterable[Item]) -> Sorting:
         if not line:
             continue
         document = _object(line)
-        host, path = _origin(document)
+        host, path = _source(document)
         name = identity("id", item.goal, item.id, line) if item.id else _by_place(document, line)
-        sorting.add((host or item.goal, path), line, name)
+        sorting.add((host or _DATED.sub("", item.goal), path), line, name)
     return sorting
 
 
@@ -71,7 +77,7 @@ def of_lines(lines: Iterable[bytes], source: str) -> Sorting:
         if not line or line.isspace():
             continue
         document = _object(line) if line[:1] == b"{" else {}
-        host, path = _origin(document)
+        host, path = _source(document)
         sorting.add((host or source, path), line, _by_place(document, line))
     return sorting
 
@@ -102,30 +108,38 @@ def _object(line: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _origin(document: dict[str, Any]) -> tuple[str, str]:
+def _source(document: dict[str, Any]) -> tuple[str, str]:
     """(host or agent, file or container) that a document comes from; "" for what it does not say.
 
-    Only names that no access record has: a record's `host` and `path` are the client's.
+    Only names that no access record has: a record's `host` and `path` are the client's. What has a
+    number of its own with each start is left out: the same program goes on writing.
     """
-    agent, log = document.get("agent"), document.get("log")
-    file = log.get("file") if isinstance(log, dict) else None
-    path = _text(file, "path")
-    if path or isinstance(document.get("ecs"), dict):
-        who = _text(agent, "id") or _text(agent, "name") or _text(document.get("host"), "name")
-        if path:
-            return who, path
     kubernetes = document.get("kubernetes")
     if isinstance(kubernetes, dict):
-        # Pods come and go; what writes the lines is the container in its namespace.
         container = _text(kubernetes, "container_name") or _text(
             kubernetes.get("container"), "name"
         )
         if container:
             space = _text(kubernetes, "namespace_name") or _text(kubernetes, "namespace")
             return f"kubernetes {space}", container
+    who, path = _file(document)
+    if (pod := _POD.search(path)) is not None:
+        return f"kubernetes {pod[1]}", pod[2]
+    if path:
+        return who, _NUMBER.sub("*", path)
     if document.get("source_type") == "file":
         return _text(document, "host"), _text(document, "file")
     return "", ""
+
+
+def _file(document: dict[str, Any]) -> tuple[str, str]:
+    """(agent or host, path) as ECS has it; "" for what it does not say."""
+    log = document.get("log")
+    path = _text(log.get("file"), "path") if isinstance(log, dict) else ""
+    if not path:
+        return "", ""
+    agent = document.get("agent")
+    return _text(agent, "id") or _text(agent, "name") or _text(document.get("host"), "name"), path
 
 
 def _by_place(document: dict[str, Any], line: bytes) -> bytes:
@@ -137,7 +151,7 @@ def _by_place(document: dict[str, Any], line: bytes) -> bytes:
     log = document.get("log")
     if not isinstance(log, dict) or not isinstance(log.get("offset"), int):
         return b""
-    host, path = _origin(document)
+    host, path = _file(document)
     if not path:
         return b""
     file = log["file"]

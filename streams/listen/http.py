@@ -31,6 +31,8 @@ RETRY_AFTER_S: Final = 2
 _READ_S: Final = 60.0
 """A body that takes longer is given up: its sender holds room that others could use."""
 _STOP_S: Final = 2.0
+_IDLE_S: Final = 75.0
+MAX_CONNECTIONS: Final = 1_000
 _INLINE_BYTES: Final = 256 << 10
 """Larger bodies are read in a thread, so that nobody else waits for them."""
 _RECENT: Final = 4_096
@@ -51,6 +53,13 @@ class _Refused(Exception):
         self.headers = headers
 
 
+class _Ended(asyncio.Protocol):
+    """A connection that is ended at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
 class HttpListener:
     """`listen.http:`. See `streams.listen.listeners.Listener`."""
 
@@ -60,6 +69,7 @@ class HttpListener:
         self._tokens = Tokens(settings, environ)
         self._where = settings.address
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
         self._reading_bytes = 0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         """Digests of bodies that were taken and in which not every line has a name."""
@@ -84,13 +94,15 @@ class HttpListener:
         app.router.add_route("*", "/{path:.*}", self._any)
         # A body is unpacked here, within a bound.
         self._runner = web.AppRunner(
-            app, access_log=None, auto_decompress=False, shutdown_timeout=_STOP_S
-        )
+            app, access_log=None, auto_decompress=False, shutdown_timeout=_STOP_S,
+            keepalive_timeout=_IDLE_S,
+        )  # fmt: skip
         await self._runner.setup()
         host, _, port = settings.address.rpartition(":")
-        site = web.TCPSite(self._runner, host.strip("[]"), int(port), ssl_context=context)
         try:
-            await site.start()
+            self._server = await asyncio.get_running_loop().create_server(
+                self._protocol, host.strip("[]"), int(port), ssl=context
+            )
         except OSError as problem:
             await self._runner.cleanup()
             in_use = problem.errno == errno.EADDRINUSE
@@ -99,12 +111,22 @@ class HttpListener:
                 f"listening for HTTP on {settings.address}: {why}: choose another in "
                 "listen.http.address"
             ) from problem
-        self._where = f"{host}:{self._runner.addresses[0][1]}"
+        self._where = f"{host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """See `Listener.stop`."""
+        if self._server is not None:
+            self._server.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """One more connection; or its end, before they take all the files that there may be."""
+        server = self._runner.server if self._runner is not None else None
+        if server is None or len(server.connections) >= MAX_CONNECTIONS:
+            self._inbox.count("refused", _KIND)
+            return _Ended()
+        return server()
 
     # -- every request
 

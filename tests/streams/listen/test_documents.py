@@ -52,6 +52,13 @@ def names(*documents, **given):
          "kubernetes web:nginx"),
         ({"message": LINE, "source_type": "file", "host": "gw-1", "file": "/var/log/a.log"},
          "gw-1:/var/log/a.log"),
+        # A container has a number of its own with each start.
+        (filebeat(log={"file": {"path": f"/var/log/containers/n-7f-x_web_nginx-{'a' * 64}.log"}}),
+         "kubernetes web:nginx"),
+        (filebeat(log={"file": {"path": f"/x/{'a' * 64}/{'b' * 64}-json.log"}}),
+         "a-1:/x/*/*-json.log"),
+        ({**filebeat(), "kubernetes": {"namespace": "web", "container": {"name": "nginx"}}},
+         "kubernetes web:nginx"),
         # Names that an access record has are its clients'.
         ({"host": "api.example", "path": "/api/v1/users/u-1", "file": "x"}, "logs-x"),
         ({"log": {"file": "x"}, "kubernetes": [], "agent": []}, "logs-x"),
@@ -161,3 +168,20 @@ def test_an_array_is_a_line_for_each_of_its_values(body, lines):
     sorting = of_array(body, "x")
     found = None if sorting is None else [line for p in sorting.parcels() for line in p.lines]
     assert found == lines
+
+
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [
+        ("logs-x", "logs-x"),
+        ("filebeat-8.19.0", "filebeat-8.19.0"),
+        ("filebeat-8.19.0-2026.11.22", "filebeat-8.19.0"),
+        ("logstash-2026.11.22-000001", "logstash"),
+        ("access_20261122", "access"),
+        ("nginx-2026-11", "nginx"),
+        ("2026.11.22", "2026.11.22"),
+        ("", "http"),
+    ],
+)
+def test_the_indices_of_several_days_are_one_source(index, name):
+    assert [parcel.name for parcel in sorted_({"a": 1}, goal=index).parcels()] == [name]

@@ -12,6 +12,7 @@ import zstandard
 from elasticsearch import ApiError, AsyncElasticsearch, Elasticsearch
 from elasticsearch.helpers import BulkIndexError, async_streaming_bulk, bulk
 
+from streams.listen import http as http_module
 from streams.listen.http import RETRY_AFTER_S, HttpListener
 from streams.listen.settings import Http
 from tests.streams.listen._certificates import Authority
@@ -20,6 +21,9 @@ from tests.streams.listen._served import Served, until
 TOKEN = "t0ken-of-the-tests"
 ENVIRON = {"INTAKE_TOKEN": TOKEN}
 LINE = b'192.0.2.1 - - [22/Nov/2026:09:00:01 +0000] "GET / HTTP/1.1" 200 5 "-" "a"'
+BOMB = gzip.compress(bytes(64 << 20), mtime=0)
+PACKED = gzip.compress(LINE, mtime=0)
+BOMB, CUT_OFF = gzip.compress(bytes(64 << 20), mtime=0), gzip.compress(LINE, mtime=0)[:-10]
 
 
 def served(*, environ=ENVIRON, max_bytes=64 << 20, hold=False, **settings):
@@ -156,11 +160,11 @@ def test_a_single_document(here, client):
         ("/_bulk", b'{"index":{}}\n{}\nx\n{}\n', {}, 400, "line [3]"),
         ("/_bulk", b"x" * 200_000, {}, 413, "at most 100,000 bytes"),
         ("/lines", b"x" * 200_000, {}, 413, "at most 100,000 bytes"),
-        ("/lines", gzip.compress(bytes(64 << 20), mtime=0), {"Content-Encoding": "gzip"}, 413, "at most"),
+        ("/lines", BOMB, {"Content-Encoding": "gzip"}, 413, "at most"),
         ("/lines", zstandard.compress(bytes(64 << 20)), {"Content-Encoding": "zstd"}, 413, "most"),
         ("/lines", b"x", {"Content-Encoding": "br"}, 415, "send Content-Encoding gzip"),
         ("/lines", b"no gzip", {"Content-Encoding": "gzip"}, 400, "not of its Content-Encoding"),
-        ("/lines", gzip.compress(LINE, mtime=0)[:-10], {"Content-Encoding": "gzip"}, 400, "cut off"),
+        ("/lines", PACKED[:-10], {"Content-Encoding": "gzip"}, 400, "cut off"),
         ("/logs/_search", b"{}", {}, 404, "POST /lines"),
         ("/%ff%fe/_x/y", b"{}", {}, 404, "nothing answers"),
     ],
@@ -267,6 +271,20 @@ def test_an_address_in_use_is_named():
             served(address=address),
         ):
             pass
+
+
+def test_connections_are_bounded_and_those_that_are_there_go_on(monkeypatch):
+    monkeypatch.setattr(http_module, "MAX_CONNECTIONS", 3)
+    with served() as here, httpx.Client(base_url=url(here)) as client:
+        assert client.post("/lines", content=LINE).status_code == 200
+        address = ("127.0.0.1", int(url(here).rpartition(":")[2]))
+        idle = [socket.create_connection(address) for _ in range(2)]
+        until(lambda: len(here.listener._runner.server.connections) == 3)
+        with socket.create_connection(address, timeout=10) as one_more:
+            assert one_more.recv(1) == b""
+        assert client.post("/lines", content=LINE).status_code == 200
+        for each in idle:
+            each.close()
 
 
 def test_over_tls(tmp_path):
