@@ -19,6 +19,7 @@ from console.result import Result
 from console.standing import ledger_results
 from evidence.keys import load_digest_key
 from evidence.store import EmbeddedStore
+from intake.ownership import Tables
 from responders._base import Fault
 from streams.enforcement import gateway_of
 from streams.hints import hints
@@ -148,7 +149,7 @@ async def _owners(settings: Settings, environ: Mapping[str, str], now_ms: int) -
     """Asks each ownership service for an object that no service has."""
     results: list[Result] = []
     try:
-        async with services(settings.intake, {}, environ) as found:
+        async with services(settings.intake, Tables(), environ) as found:
             for service in found:
                 said = await service.ask([_NO_OBJECT], now_ms)
                 results.append(_answered(service, said))

@@ -5,12 +5,13 @@ whose source was still to be asked has no target (`awaits`): once its owner is k
 and no exposure, or somebody's. It asks nobody: that is the shell's work.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from intake.spaces import id_space, is_same
 from records.event import Actor, Exposure
+from records.kinds import TRUSTED
 from records.stores import ExposureStore
 
 SPACE = "owners"
@@ -20,6 +21,24 @@ Item = tuple[str, str]
 """(route of the ownership source, and `#TENANT` where tenants have objects of their own; object)"""
 
 _LOOSE = frozenset({"name", "hex"})
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True):
+    """Who may see what is an owner's, from when until when (ms; None is open)."""
+
+    owner: str
+    principal: str
+    from_ms: int | None
+    until_ms: int | None
+
+    def covers(self, owner: str, principals: Collection[str], time_ms: int) -> bool:
+        """Whether one who goes by these names may see what is the owner's at this time."""
+        return (
+            self.owner == owner
+            and self.principal in principals
+            and (self.from_ms is None or time_ms >= self.from_ms)
+            and (self.until_ms is None or time_ms < self.until_ms)
+        )
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -33,6 +52,8 @@ class Answer(msgspec.Struct, frozen=True):
     at_ms: int
     source: str
     """Who said so: the host of the service."""
+    leaves: tuple[Leave, ...] = ()
+    """Grants of these owners for this object."""
 
 
 def awaits(exposure: Exposure) -> bool:
@@ -77,7 +98,7 @@ class Owners:
             if answer is None:
                 yield exposure
             else:
-                yield from _as_answered(exposure, answer.owners)
+                yield from _as_answered(exposure, answer)
 
     def knows(self, item: Item) -> bool:
         """Whether there is an answer."""
@@ -110,13 +131,13 @@ class Owners:
             self._known[answer.route, answer.object] = answer
 
 
-def _as_answered(exposure: Exposure, owners: Sequence[str]) -> Iterator[Exposure]:
-    """One exposure an owner who is not the caller.
+def _as_answered(exposure: Exposure, answer: Answer) -> Iterator[Exposure]:
+    """One exposure an owner who is not the caller, and has not let them see it.
 
     What is nobody's was not reached. Without a principal the request still counts as made, so that
     it holds together the burst that it was a part of.
     """
-    principal = exposure.principal
+    principal, owners = exposure.principal, answer.owners
     if not owners:
         if not principal:
             yield msgspec.structs.replace(exposure, certainty="attempted", basis="")
@@ -129,6 +150,15 @@ def _as_answered(exposure: Exposure, owners: Sequence[str]) -> Iterator[Exposure
             return
         if all(_comparable(owner, space) for owner in owners):
             verdict = "foreign"
+        if exposure.provenance in TRUSTED:
+            names, time_ms, leaves = {plain, principal}, exposure.time_ms, answer.leaves
+            owners = tuple(
+                [
+                    owner
+                    for owner in owners
+                    if not any(leave.covers(owner, names, time_ms) for leave in leaves)
+                ]
+            )
     for owner in owners:
         target = f"{tenant}/{owner}" if tenant else owner
         yield msgspec.structs.replace(exposure, target=target, verdict=verdict)

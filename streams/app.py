@@ -191,7 +191,7 @@ class Worker:
         self._gateway = await self._open.enter_async_context(opening)
         outside = opened(self._settings, self._environ, self._clock)
         self._outward = await self._open.enter_async_context(outside)
-        asked = services(self._settings.intake, self._tables.people, self._environ)
+        asked = services(self._settings.intake, self._tables, self._environ)
         self._services = await self._open.enter_async_context(asked)
 
     async def end(self) -> None:

@@ -15,6 +15,9 @@ import httpx
 import msgspec
 import orjson
 
+from incidents.owners import Leave
+from intake.ownership import Grant, Tables
+from intake.patterns import compile_route
 from intake.settings import IntakeSettings, Ownership
 from intake.spaces import canonical_id
 from responders._base import (
@@ -65,9 +68,9 @@ class Service:
         source: Ownership,
         client: httpx.AsyncClient,
         environ: Mapping[str, str],
-        people: Mapping[str, str],
+        tables: Tables,
     ) -> None:
-        """`people`: any id of a person -> canonical user."""
+        """`tables` say which ids are one person's, and who may see whose data."""
         if source.http is None:
             raise ValueError(f"asking for owners of {source.route}: it has no `http`")
         self.route = source.route
@@ -77,7 +80,31 @@ class Service:
         self._template = source.http
         self._client = client
         self._environ = environ
-        self._people = people
+        self._people = tables.people
+        path = source.route.partition("?")[0].removesuffix("/**")
+        self._path = path
+        self._grants = [
+            (compile_route(grant.routes), self._leave(grant))
+            for grant in tables.grants
+            if grant.owner != "*"
+        ]
+
+    def _leave(self, grant: Grant) -> Leave:
+        owner, principal = (self._people.get(i, i) for i in (grant.owner, grant.principal))
+        return Leave(owner, principal, grant.from_ms, grant.until_ms)
+
+    def leaves(self, item: str, owners: tuple[str, ...]) -> tuple[Leave, ...]:
+        """Grants of these owners for this object."""
+        if not self._grants:
+            return ()
+        path = self._path.replace("{object}", item)
+        return tuple(
+            [
+                leave
+                for pattern, leave in self._grants
+                if leave.owner in owners and pattern.match(path, "") is not None
+            ]
+        )
 
     async def ask(self, objects: Sequence[str], now_ms: int) -> Said:
         """What it says of these objects, at most `batch` of them."""
@@ -231,7 +258,7 @@ def _tls_words(error: BaseException) -> str:
 
 @asynccontextmanager
 async def services(
-    settings: IntakeSettings, people: Mapping[str, str], environ: Mapping[str, str]
+    settings: IntakeSettings, tables: Tables, environ: Mapping[str, str]
 ) -> AsyncIterator[list[Service]]:
     """The services of a configuration, until the end of the block; none is asked for it.
 
@@ -244,7 +271,7 @@ async def services(
             if source.http is not None and source.route not in found:
                 client = httpx.AsyncClient(verify=_verify(source), trust_env=False)
                 found[source.route] = Service(
-                    source, await stack.enter_async_context(client), environ, people
+                    source, await stack.enter_async_context(client), environ, tables
                 )
         yield list(found.values())
 

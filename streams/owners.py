@@ -148,7 +148,10 @@ class Asker:
         service = standing.service
 
         def answered(item: str, owners: tuple[str, ...], source: str) -> None:
-            answers.extend(Answer(route, item, owners, now_ms, source) for route in items[item])
+            leaves = service.leaves(item, owners)
+            answers.extend(
+                Answer(route, item, owners, now_ms, source, leaves) for route in items[item]
+            )
 
         for item in items:
             if not is_askable(item):

@@ -154,7 +154,7 @@ def _ask(
     from streams.owners import Asker, answer_all  # noqa: PLC0415
 
     async def ask() -> "list[Report]":
-        async with services(settings.intake, tables.people, environ) as found:
+        async with services(settings.intake, tables, environ) as found:
             asker = Asker(
                 found,
                 pipeline.desk.pending,

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -19,6 +19,7 @@ from console.watch import Watcher
 from evidence.history import History
 from evidence.keys import CredentialDigest, load_digest_key
 from evidence.store import EmbeddedStore
+from intake.ownership import Tables
 from records.incident import Receipt
 from responders._base import Responder
 from responders.capture_evidence import CaptureEvidence
@@ -168,7 +169,7 @@ def _serve(
                     settings, pipeline, store, history, watcher, exposition, logs, inbox, reception,
                     once=once, example=example,
                     caught_up=(lambda: None) if as_json else overview.caught_up,
-                    never_block=NeverBlockFile(config, os.environ), people=tables.people,
+                    never_block=NeverBlockFile(config, os.environ), tables=tables,
                 )
             )  # fmt: skip
         if not as_json:
@@ -191,7 +192,7 @@ async def _live(
     example: bool,
     caught_up: Callable[[], None],
     never_block: NeverBlockFile,
-    people: Mapping[str, str],
+    tables: Tables,
 ) -> int:
     clock = SystemClock()
     # What its client says of nodes is said by the projection, in words of ours.
@@ -217,7 +218,7 @@ async def _live(
     async with (
         gateway_of(settings, os.environ) as gateway,
         opened(settings, os.environ, clock) as outward,
-        services(settings.intake, people, os.environ) as asked,
+        services(settings.intake, tables, os.environ) as asked,
     ):
         capture = StoreCapture(
             store, clock.now_ms, settings.capture, looks_back=history is not None

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from incidents.owners import Answer, Owners, awaits, is_unnamed
+from incidents.owners import Answer, Leave, Owners, awaits, is_unnamed
 from tests.incidents._world import T0, Store, address, foreign, principal, session
 
 A, IP = principal("u-1"), address("198.51.100.4")
@@ -53,6 +53,28 @@ def test_what_an_answer_makes_of_it(exposure, owners, expected):
     known = Owners(Store())
     known.take([answer("c-1", *owners)])
     assert list(known.resolved([exposure])) == expected
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "principal_id", "provenance", "targets"),
+    [
+        (T0 - 1, "u-1", "gateway", ["u-2", "u-3"]),
+        (T0, "u-1", "gateway", ["u-3"]),
+        (T0 + 9, "u-1", "verified", ["u-3"]),
+        (T0 + 10, "u-1", "gateway", ["u-2", "u-3"]),
+        (T0, "u-1", "asserted", ["u-2", "u-3"]),
+        (T0, "u-9", "gateway", ["u-2", "u-3"]),
+    ],
+)
+def test_a_grant_takes_its_owner_out(time_ms, principal_id, provenance, targets):
+    known = Owners(Store())
+    leave = Leave("u-2", "u-1", T0, T0 + 10)
+    known.take([msgspec.structs.replace(answer("c-1", "u-2", "u-3"), leaves=(leave,))])
+    seen = pending(time_ms=time_ms, principal=principal_id, provenance=provenance)
+    assert [e.target for e in known.resolved([seen])] == targets
+    again = Owners(Store())
+    again.load(known.take_dirty())
+    assert list(again.resolved([seen])) == list(known.resolved([seen]))
 
 
 OF_ACME = pending(principal("acme/u-1"), route=f"{CARDS}#acme", principal="acme/u-1")

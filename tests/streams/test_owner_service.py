@@ -5,6 +5,8 @@ import ssl
 import httpx
 import pytest
 
+from incidents.owners import Leave
+from intake.ownership import Grant, Tables
 from intake.settings import IntakeSettings, Ownership
 from streams.owner_service import Said, Service, Trouble, services
 from tests._owner_service import TOKEN, OwnerService
@@ -12,7 +14,7 @@ from tests._owner_service import TOKEN, OwnerService
 NOW_MS = 1_795_341_600_000
 ROUTE = "/cards/{object}"
 OWNERS = {"1": "u-17", "2": ["u-18", 19], "3": None, "4": [], "5": "U5@Example.com", "a b/c": "u-1"}
-PEOPLE = {"19": "u-19"}
+TABLES = Tables(people={"19": "u-19"})
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def ask(running, *objects, several=False, environ=None, **source):
     settings = IntakeSettings(ownership=[Ownership(route=ROUTE, http=http, **source)])
 
     async def run():
-        async with services(settings, PEOPLE, environ or {}) as (one,):
+        async with services(settings, TABLES, environ or {}) as (one,):
             assert (one.route, one.host) == (ROUTE, running.host)
             return await one.ask(list(objects), NOW_MS)
 
@@ -79,7 +81,7 @@ def test_owners_by_object_in_either_form(body):
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            return await Service(source, client, {}, {}).ask(["1", "2"], NOW_MS)
+            return await Service(source, client, {}, Tables()).ask(["1", "2"], NOW_MS)
 
     assert asyncio.run(run()) == Said({"1": ("u-7",), "2": ("u-8",)})
 
@@ -162,7 +164,7 @@ def test_a_certificate_that_nobody_vouches_for():
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-            return await Service(source, client, {}, {}).ask(["1"], NOW_MS)
+            return await Service(source, client, {}, Tables()).ask(["1"], NOW_MS)
 
     assert asyncio.run(run()).trouble.says == (
         "a.example: its certificate is not trusted (self-signed certificate): set ca_file"
@@ -185,9 +187,32 @@ def test_only_http_sources_are_services():
     settings = IntakeSettings(ownership=[Ownership(route=ROUTE, learn=True)])
 
     async def run():
-        async with services(settings, {}, {}) as found:
+        async with services(settings, Tables(), {}) as found:
             return found
 
     assert asyncio.run(run()) == []
     with pytest.raises(ValueError, match="it has no `http`"):
-        Service(settings.ownership[0], None, {}, {})
+        Service(settings.ownership[0], None, {}, Tables())
+
+
+GRANTS = [
+    Grant("19", "u-17", "/api/**", 5, None),
+    Grant("u-2", "u-17", "/other/**", None, None),
+    Grant("u-3", "*", "/**", None, None),
+    Grant("u-4", "u-18", "/api/cards/c-1", None, 9),
+]
+
+
+@pytest.mark.parametrize(
+    ("item", "owners", "expected"),
+    [
+        ("c-1", ("u-17",), (Leave("u-17", "u-19", 5, None),)),
+        ("c-1", ("u-17", "u-18"), (Leave("u-17", "u-19", 5, None), Leave("u-18", "u-4", None, 9))),
+        ("c-2", ("u-18",), ()),
+        ("c-1", (), ()),
+    ],
+)
+def test_grants_of_owners_go_with_their_names(item, owners, expected):
+    source = Ownership(route="/api/cards/{object}/**", http="http://a.example/{object}")
+    tables = Tables(people={"19": "u-19"}, grants=GRANTS)
+    assert Service(source, None, {}, tables).leaves(item, owners) == expected

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from incidents.owners import Answer
+from intake.ownership import Tables
 from intake.settings import IntakeSettings, Ownership
 from streams.clock import HandClock
 from streams.owner_service import Said, Trouble, services
@@ -28,6 +29,9 @@ class Fake:
         self.alone = set()
         self.asked = []
         self.at_once = self.most = 0
+
+    def leaves(self, item, owners):
+        return ()
 
     async def ask(self, objects, now_ms):
         self.asked.append(list(objects))
@@ -258,7 +262,7 @@ def test_a_real_service_that_is_down_first(several):
         running.stop()
 
         async def run():
-            async with services(settings, {}, {}) as found:
+            async with services(settings, Tables(), {}) as found:
                 desk = Desk(*found, items=cards(1, 2, 3, 4))
                 assert await desk.asker.step(T0) > 0
                 assert desk.answers == []
