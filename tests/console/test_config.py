@@ -99,7 +99,7 @@ def test_the_schema_is_json_and_knows_every_block_and_every_rule():
     assert json.loads(json.dumps(document)) == document
     assert sorted(document["properties"]) == [
         "canaries", "capture", "console", "data_dir", "detect", "elasticsearch", "history",
-        "intake", "kafka", "ledger", "metrics", "respond",
+        "intake", "kafka", "ledger", "listen", "metrics", "respond",
     ]  # fmt: skip
     assert document["additionalProperties"] is False
     detect = document["properties"]["detect"]
