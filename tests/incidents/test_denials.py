@@ -2,6 +2,7 @@ import pytest
 
 from incidents.denials import MOST_PRINCIPALS, Denials
 from tests._events import NOON_MS, event
+from tests.intake._lines import AT, Court, get
 
 MINUTE, HOUR = 60_000, 3_600_000
 IP = "203.0.113.7"
@@ -78,3 +79,23 @@ def test_memory_is_bounded(monkeypatch):
     assert denials.around(IP, everybody, NOON_MS, NOON_MS + HOUR) == (0, MOST_PRINCIPALS)
     denials.note(denied(2 + n, ip=f"198.51.100.{n}") for n in range(3))
     assert denials.around(IP, everybody, NOON_MS, NOON_MS + HOUR) == (0, 0)
+
+
+def test_what_our_own_block_answered_is_seen_of_the_innocent_alone():
+    court = Court(
+        crowd=[str(n) for n in range(100, 160)], own_blocks=[{"status": 403, "bytes": 19}]
+    )
+    asked = [
+        get("/users/17", "17", status=403, size=19, at_s=60),
+        get("/users/19", "18", status=403, size=19, at_s=60),
+        get("/users/19", "18", status=403, size=20, at_s=60),
+    ]
+    events = [court.event(line) for line in asked]
+    assert [(e.outcome, e.verdict) for e in events] == [
+        ("ignored", "no_target"), ("ignored", "no_target"), ("denied", "foreign"),
+    ]  # fmt: skip
+    denials = Denials()
+    denials.note(events)
+    assert denials.take_fresh() == {"192.0.2.7"}
+    # Who attacked is none of the innocent that are counted.
+    assert denials.around("192.0.2.7", {"17"}, AT, AT + 120_000) == (0, 1)
