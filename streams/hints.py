@@ -142,8 +142,8 @@ def _issuers(apart: Mapping[str, int]) -> Hint:
         events,
         f"{events:,} events are of subjects of {', '.join(names)}, who are not known to be the "
         "users that paths name: the same subject of two issuers is two people.",
-        f"intake: {{jwt: {{issuers: [{names[0]}]}}}}    # whose subjects are those users; others "
-        "through identities, as ISSUER#SUBJECT,user",
+        f"intake: {{jwt: {{issuers: [{names[0]}]}}}}    # name every issuer whose subjects "
+        "are those users; others through identities, as ISSUER#SUBJECT,user",
     )
 
 
@@ -152,8 +152,8 @@ def _proposed(hint: Hint, pairs: Sequence[tuple[str, str]]) -> Hint:
     some = "; ".join(f"{principal},{target}" for principal, target in pairs[:_SHOWN_PAIRS])
     return msgspec.structs.replace(
         hint,
-        add=f"{hint.add}\nand, once somebody has checked them, {len(pairs):,} rows for ids that "
-        f"always came together: {some}{' ...' if len(pairs) > _SHOWN_PAIRS else ''}",
+        add=f"{hint.add}\nand, once somebody has checked them, rows for ids that always came "
+        f"together ({len(pairs):,}): {some}{' ...' if len(pairs) > _SHOWN_PAIRS else ''}",
     )
 
 

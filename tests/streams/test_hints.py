@@ -106,7 +106,7 @@ UNSAID = [
     ("tenants", Unsaid(tenants={"acme": 4, "umbrella": 2}), {}, ["tenant"],
      "fields: {tenant: organization.id}"),
     ("ids that came together", Unsaid(pairs=PAIRS), {"/users/{owner}": (4, "uuid", "integer")},
-     ["comparable_ids"], "1 rows for ids that always came together: 550e8400-e29b-41d4-a716-"),
+     ["comparable_ids"], "rows for ids that always came together (1): 550e8400-e29b-41d4-a716-"),
     ("many ids that came together", Unsaid({"https://b.example": 4}, {}, PAIRS * 9), {}, ["issuer"],
      " ..."),
     ("ids that came together, and are compared", Unsaid(pairs=PAIRS), {}, [], ""),
