@@ -191,7 +191,7 @@ def test_ids_that_seem_to_be_one_person_s_are_proposed_without_formulas(tmp_path
     pairs = [("a-1", "17"), ("=HYPERLINK(1)", "18"), ("c,3", "19"), ("d", "@20")]
     out = tmp_path / "out"
     prepare(out)
-    write_results(out, store, {}.__getitem__, {}, pairs)
+    write_results(out, store, {"": Impact((), (), ())}.__getitem__, {}, pairs)
     assert (out / "people.proposed.csv").read_text() == 'id,user\na-1,17\n"c,3",19\n'
     prepare(out)
     assert names(out) == []
