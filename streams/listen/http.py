@@ -9,6 +9,7 @@ import asyncio
 import errno
 import hashlib
 import logging
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -73,7 +74,7 @@ class HttpListener:
         self._reading_bytes = 0
         self._recent: OrderedDict[bytes, None] = OrderedDict()
         """Digests of bodies that were taken and in which not every line has a name."""
-        self._numbers = count(time.time_ns())
+        self._numbers = count(secrets.randbits(40))
         self._told_repeats = False
 
     @property
