@@ -11,8 +11,11 @@ from intake.formats._base import absent, split_request
 from intake.line import Parsed
 from intake.times import parse_time
 
+# An address in the second place is the peer, behind a virtual host or X-Forwarded-For. Jetty writes
+# IPv6 in brackets.
 _BEGIN = (
-    r"([^\s\"\[\]]{1,256}+) [^\s\"\[\]]{1,64}+ ([^\[\"]{1,256}?) \[([^\]]{1,40}+)\] "
+    r"(\[[\w:.%]{2,64}+\]|[^\s\"\[\]]{1,256}+) (?!(?:\d{1,3}\.){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:])"
+    r"[^\s\"\[\]]{1,64}+ ([^\[\"]{1,256}?) \[([^\]]{1,40}+)\] "
     r'"(\S{1,64}+) '
 )
 _ANSWER = r' HTTP/\d(?:\.\d)?" (\d{3}) (\d{1,19}+|-)'

@@ -19,21 +19,24 @@ from intake.formats._base import (
     unreadable,
 )
 from intake.formats._unescaped import unescaped
-from intake.formats.nginx import is_address, trailing
+from intake.formats.nginx import is_address, trailing, unchained
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
 _QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
+_HOST = r"(?:[-_]|(?:\d{1,3}\.){3}\d{1,3}|(?=[^A-Za-z\s]*+[A-Za-z])[\w.-]{1,255}+)"
+_ADDRESS = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?)"
 # An IPv6 peer must not pass for a virtual host: then "-" would be the peer (hence the lookahead),
-# and a user name holds no bare quote: else one could hold a forged line.
-_VHOST = r'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{1,5}) (?!- ))?'
+# and a user name holds no bare quote: else one could hold a forged line. Where the second field is
+# an address, it is the peer: %v and hosts that nginx logs come without a port.
+_VHOST = rf'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{{1,5}} (?!- )|{_HOST} (?={_ADDRESS} )))?'
 _USER = r'(""|(?:[^"\\]|\\.)+?)'
 # A host name where Apache looks them up: has a letter, so that no date or clock passes for one.
 _HOST_NAME = re.compile(r"-|(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+", re.ASCII)
 # virtual host, peer, user, time, request, status, bytes, referer, agent, rest
 _LINE = re.compile(
-    rf'{_VHOST}([^\s"\[\]]++) \S++ {_USER} \[([^\]]{{1,40}}+)\] '
+    rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) \S++ {_USER} \[([^\]]{{1,40}}+)\] '
     rf"{_QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)(?: {_QUOTED} {_QUOTED})?(?: (.*+))?",
     re.ASCII | re.DOTALL,
 )
@@ -41,9 +44,21 @@ _SPECIAL = 0.85
 _PLAIN = 0.5
 
 
-def _match(line: bytes) -> re.Match[str] | None:
-    match = _LINE.fullmatch(decode(clean(line)))
-    return match if match and _is_peer(match[2]) else None
+def _match(line: bytes) -> tuple[re.Match[str] | None, str | None]:
+    """The parts of a line, and X-Forwarded-For where that stands in the peer's place."""
+    text = decode(clean(line))
+    chain = None
+    if (match := _LINE.fullmatch(text)) is None:
+        chain, text = unchained(text)
+        match = _LINE.fullmatch(text) if chain else None
+    return (match, chain) if match and _is_peer(match[2]) else (None, None)
+
+
+def _host_of(vhost: str) -> str | None:
+    """The virtual host without its port; None for what is none, such as a server's address."""
+    name, colon, port = vhost.rstrip().rpartition(":")
+    name = name if colon and port.isdecimal() else vhost.rstrip()
+    return name if _HOST_NAME.fullmatch(name) and name != "-" else None
 
 
 def _is_common(match: re.Match[str]) -> bool:
@@ -61,7 +76,7 @@ class Apache:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.85 of the share understood if any shape is Apache's own, else 0.5: it may be nginx."""
-        known = [match for line in lines if (match := _match(line))]
+        known = [match for line in lines if (match := _match(line)[0])]
         own = any(m[1] or _is_common(m) or not is_address(m[2]) for m in known)
         return (_SPECIAL if own else _PLAIN) * len(known) / len(lines)
 
@@ -81,7 +96,7 @@ class Apache:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:
-            match = _match(line)
+            match, chain = _match(line)
             if match is None or (match[8] is None and not _is_common(match)):
                 # Reactor Netty, Jetty and others write such lines too, and escape nothing.
                 found = unescaped(decode(clean(line)), vouched=vouched)
@@ -92,11 +107,13 @@ class Apache:
             vhost, peer, user, time, request, status, size, referer, agent, rest = match.groups()
             method, target, host = split_request(request)
             if host is None and vhost:
-                host = vhost.rpartition(":")[0]
+                host = _host_of(vhost)
             forwarded, request_id = trailing(rest) if rest else (None, None)
+            if chain is not None:
+                peer, forwarded = "-", chain
             parsed = Parsed(
                 parse_time(time),
-                peer,
+                "" if peer == "-" else peer,
                 method,
                 target,
                 0 if status == "-" else int(status),

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from intake.formats import _compiled
 from intake.formats._base import (
@@ -27,15 +28,27 @@ from intake.settings import IntakeSettings
 from intake.times import parse_time
 
 _QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
-_PEER = r"([0-9.]++|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?|unix:\S*+)"
+_PEER = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?|unix:\S*+)"
 # peer, user, time, method and target (or the whole request), status, bytes, referer, agent, rest
 _COMBINED = re.compile(
-    rf'{_PEER} \S++ ([^"]+?) \[([^\]]{{1,40}}+)\] '
+    # Another field in the second place may have "-" behind it. If it is an address, the first is
+    # no peer: it is a virtual host, or X-Forwarded-For.
+    rf'({_PEER}) (?:-|(?!{_PEER} )[\w@.:/-]{{1,255}}+(?: -)?) ([^"]+?) \[([^\]]{{1,40}}+)\] '
     rf'(?:"([A-Z]{{1,20}}+) (/[^" \\]*+) HTTP/\d(?:\.\d)?"|{_QUOTED}) '
     rf"(\d{{3}}|-) (\d{{1,19}}+|-)(?: {_QUOTED} {_QUOTED}(?: (.*+))?)?",
     re.ASCII | re.DOTALL,
 )
+# A host between time and request, a number between bytes and referer: not where "combined" has any.
+_BETWEEN = re.compile(
+    rf'([^"\[]*+\[[^\]]{{1,40}}+\]) {{1,2}}+(?:([^\s"]{{1,255}}+) |"([^"\\\s]{{1,255}}+)" (?="))?'
+    rf"({_QUOTED} (?:\d{{3}}|-) (?:\d{{1,19}}+|-))((?: [\w.:-]{{1,64}}+){{0,4}}+)( {_QUOTED} .*+)?",
+    re.ASCII | re.DOTALL,
+)
+# Instead of the peer: with white space within it or the user, nobody knows where either ends.
+_CHAIN = re.compile(r'((?:[^\s",]{1,64}+, ?+)++([^\s",]{1,64}+)) - (\S++ \[.*+)', re.DOTALL)
 _FIRST_QUOTED = re.compile(rf"(?<!\S){_QUOTED}", re.ASCII | re.DOTALL)
+_HOST = re.compile(r"(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+(?::\d{1,5})?", re.ASCII)
+NO_PEER = "0.0.0.0"  # noqa: S104  it stands for none, nothing listens there
 _LONGEST_ADDRESS = 64
 _UPSTREAM = re.compile(
     r"(?:10|127|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))(?:\.[0-9]{1,3}){2,3}:[0-9]{1,5}|unix:.*",
@@ -94,6 +107,41 @@ def trailing(rest: str) -> tuple[str | None, str | None]:
     return forwarded, request_id
 
 
+def _is_combined(line: bytes) -> bool:
+    text = decode(clean(line))
+    match = _COMBINED.fullmatch(text)
+    if match is None and '"' in text and (found := _rearranged(text)) is not None:
+        match = found.match
+    return match is not None and match[10] is not None and is_address(match[1])
+
+
+def unchained(text: str) -> tuple[str | None, str]:
+    """(X-Forwarded-For, the line with `NO_PEER`) of one where that stands in the peer's place."""
+    match = _CHAIN.fullmatch(text)
+    if match is None or not is_address(match[2]):
+        return None, text
+    return match[1], f"{NO_PEER} - {match[3]}"
+
+
+class _Found(NamedTuple):
+    match: re.Match[str]
+    host: str | None = None
+    chain: str | None = None
+    """X-Forwarded-For, where it stands in the peer's place."""
+
+
+def _rearranged(text: str) -> _Found | None:
+    """A line with combined's fields and others between them, or with X-Forwarded-For for a peer."""
+    host = None
+    chain, text = unchained(text)
+    if (match := _BETWEEN.fullmatch(text)) is not None:
+        host = match[2] or match[3]
+        text = f"{match[1]} {match[4]}{match[7] or match[6]}"
+    if (match := _COMBINED.fullmatch(text)) is None:
+        return None
+    return _Found(match, host if host and _HOST.fullmatch(host) else None, chain)
+
+
 class Nginx:
     """The format of nginx access logs."""
 
@@ -101,12 +149,7 @@ class Nginx:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.9 of the share that has the shape with referer and user agent."""
-        match = _COMBINED.fullmatch
-        known = sum(
-            (m := match(decode(clean(line)))) is not None and m[10] is not None and is_address(m[1])
-            for line in lines
-        )
-        return 0.9 * known / len(lines)
+        return 0.9 * sum(map(_is_combined, lines)) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`; a line is tried in the configured log formats first.
@@ -128,26 +171,34 @@ class Nginx:
                 match = fullmatch(line.decode())
             except UnicodeDecodeError:
                 match = None
+            host = forwarded = request_id = None
             if match is None and (match := fullmatch(text := decode(clean(line)))) is None:
-                # Jetty and others write combined too, and escape nothing.
-                found = unescaped(text, vouched=vouched) if '"' in text else None
-                if found is None or not is_address(found.peer):
+                if '"' not in text:
                     raise unreadable(line, "not_this_format")
-                return found
+                if (rearranged := _rearranged(text)) is None:
+                    # Jetty and others write combined too, and escape nothing.
+                    found = unescaped(text, vouched=vouched)
+                    if found is None or not is_address(found.peer):
+                        raise unreadable(line, "not_this_format")
+                    return found
+                match, host, forwarded = rearranged
             (peer, user, time, method, target, request, status, size, referer, agent, rest) = (
                 match.groups()
             )
-            host = forwarded = request_id = None
+            if ":" in peer and not is_address(peer):
+                raise unreadable(line, "not_this_format")
             if request is not None:
-                method, target, host = split_request(request)
+                method, target, asked = split_request(request)
+                host = asked or host
             if referer is not None:
                 referer = None if referer == "-" else unescape(referer) or None
                 agent = None if agent == "-" else unescape(agent) or None
                 if rest:
-                    forwarded, request_id = trailing(rest)
+                    last, request_id = trailing(rest)
+                    forwarded = forwarded or last
             parsed = Parsed(
                 parse_time(time),
-                peer,
+                peer if peer != NO_PEER else "",
                 method,
                 target,
                 0 if status == "-" else int(status),
