@@ -154,7 +154,7 @@ def after(noise, carrier):
 @CASES
 def test_alone(log):
     lines = lines_of(log)
-    (key, understood) = FORMATS.best(lines)
+    (key, understood) = FORMATS.best(lines) or (None, 0)
     assert key == ("", log.parent.name)
     assert understood == sum(not isinstance(found, str) for found in named(log))
 
@@ -173,7 +173,7 @@ def test_line_by_line(log):
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_carried(log, carrier):
     lines = [CARRIERS[carrier](line) for line in lines_of(log)]
-    key, understood = FORMATS.best(lines)
+    key, understood = FORMATS.best(lines) or (None, 0)
     wrapper = carrier.partition(" ")[0]
     assert key == (wrapper, log.parent.name)
     state = Written(wrapper=wrapper, format=log.parent.name, understood=understood)

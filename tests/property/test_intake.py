@@ -1,12 +1,19 @@
 """What holds for any line, any split and any order: no log line can break intake."""
 
 import json
+import time
+from contextlib import suppress
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.formats._base import discover
+from intake.formats._wrapped import WRAPPERS, layers
 from intake.frames import LATENESS_MS, Reader, SourceState, Watermark
 from intake.identity import Credentials
 from intake.judge import Judge
@@ -179,19 +186,103 @@ def joined(batches):
     ] + [sum(getattr(batch, name) for batch in batches) for name in ("lines", "duplicate", "late")]
 
 
+ATTACKS = (
+    b'"', b"\\", b'\\"', b'" "', b" ", b"- ", b"{", b"[", b"[[]", b",", b"7", b"a=", b'a="', b": ",
+    b"\\x22", b'"a":', b'{"a":', b"%25", b"#22", b"192.0.2.7, ", b"\t", b"\xc3", b'[a b=""]',
+)  # fmt: skip
+GOLDEN = Path(__file__).parents[1] / "golden" / "intake"
+SMALL, LARGE, SLACK = 1 << 18, 1 << 20, 3
+_ROUNDS, _NOISE_S = 8, 0.02
+
+
+def attacked(line, unit, size):
+    """A line of so many bytes, half way through which a client wrote one thing for ever."""
+    half = len(line) // 2
+    return line[:half] + unit * (size // len(unit)) + line[half:]
+
+
+def cpu_s(function, line):
+    started = time.process_time()
+    with suppress(Unreadable):
+        function(line)
+    return time.process_time() - started
+
+
+def grows_linearly(function, line, unit):
+    """Whether four times the bytes cost about four times as much, in the best of several tries."""
+    large, small = attacked(line, unit, LARGE), attacked(line, unit, SMALL)
+    best_large = best_small = float("inf")
+    for _ in range(_ROUNDS):
+        best_small = min(best_small, cpu_s(function, small))
+        best_large = min(best_large, cpu_s(function, large))
+        if best_large <= best_small * (LARGE // SMALL) * SLACK + _NOISE_S:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_what_a_line_costs_grows_as_the_line_does(name):
+    (example, *_) = sorted((GOLDEN / name).glob("*.log"))
+    line = max(example.read_bytes().split(b"\n"), key=len)
+    parse = discover()[name].parser(settings())
+    assert [unit for unit in ATTACKS if not grows_linearly(parse, line, unit)] == []
+
+
+def test_what_grows_faster_is_seen():
+    def squared(line):
+        return sum(line.count(b"xy", at) for at in range(0, len(line), 2048))
+
+    assert not grows_linearly(squared, b"", b"a")
+
+
+def test_what_unwrapping_costs_grows_as_the_line_does():
+    functions = [*WRAPPERS.values(), lambda line: list(layers(line))]
+    assert [
+        (carrier, unit)
+        for carrier in CARRIED
+        for unit in ATTACKS
+        for unwrap in functions
+        if not grows_linearly(unwrap, carrier.replace(b"%s", b"%s" * 2) % (b"a", b"b"), unit)
+    ] == []
+
+
 @given(logs(), st.lists(st.integers(0, 100), max_size=8))
 def test_any_split_into_frames_gives_the_same(lines, cuts):
     assert joined(read(lines, cuts)) == joined(read(lines, ()))
 
 
-@given(st.lists(st.binary(max_size=60) | st.sampled_from([b"{}", b"null", b"\0" * 9]), max_size=9))
+@cache
+def reader(name):
+    """A reader of any number of sources."""
+    return Reader(settings(), Judge(settings(), (), Tables(), digest), name)
+
+
+CARRIED = (
+    b"%s",
+    b"2026-11-22T10:00:00Z stdout F %s",
+    b"2026-11-22T10:00:00Z stdout P %s",
+    b"<134>Nov 22 10:00:00 web nginx[7]: %s",
+    b"<134>1 2026-11-22T10:00:00Z web nginx 7 - - %s",
+    b'{"log":"%s\\n","stream":"stdout","time":"2026-11-22T10:00:00Z"}',
+    b'{"message":"%s"}',
+)
+BYTES = st.builds(
+    lambda carrier, inner, end: carrier % inner + end,
+    st.sampled_from(CARRIED),
+    st.binary(max_size=60) | st.sampled_from([b"{}", b"null", b"\0" * 9, b"#Fields: date time"]),
+    st.sampled_from([b"", b"\r"]),
+)
+
+
+@given(st.lists(BYTES, max_size=6))
 def test_any_bytes_are_counted(lines):
+    data = b"".join(line + b"\n" for line in lines)
     for name in (*sorted(discover()), "auto"):
-        reader = Reader(settings(), Judge(settings(), (), Tables(), digest), name)
-        data = b"".join(line + b"\n" for line in lines)
-        batch = reader.read(SourceState("s", "log"), 0, data)
+        state = SourceState("s", "log")
+        batch = reader(name).read(state, 0, data)
         assert batch.lines == len(batch.events) + len(batch.rejects) + batch.duplicate
         assert batch.lines == sum(bool(line.strip()) for line in data.split(b"\n"))
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=SourceState) == state
 
 
 @given(st.lists(st.integers(0, 5_000), min_size=2, max_size=30), st.data())
