@@ -351,7 +351,7 @@ def _unwrapping(unwrap: Unwrapper, parse: Parser) -> Callable[[bytes], Parsed]:
     return unwrapped
 
 
-def _timed(parse: Parser, line: bytes, time: str | int | None) -> Parsed:
+def _timed(parse: Parser, line: bytes, time: str | float | None) -> Parsed:
     """A line that may have no time but its carrier's."""
     try:
         return parse(line)

@@ -7,6 +7,7 @@ NOT be found in a carried field, only round the whole line, and at most `MAX_LAY
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +26,7 @@ class Carried(NamedTuple):
     """What one wrapper held."""
 
     line: bytes
-    time: str | int | None = None
+    time: str | float | None = None
     """When the carrier took it; None where that says no year, or nothing."""
     stream: str = ""
     whole: bool = True
@@ -37,8 +38,11 @@ Unwrap = Callable[[bytes], Carried | None]
 _ISO = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d{1,9}+)?(?:Z|[+-]\d\d:?\d\d)?"
 # Without a year (RFC 3164), it is no time that can be used.
 _BSD = rb"[A-Z][a-z]{2} [ \d]?\d (?:\d{4} )?\d\d:\d\d:\d\d(?:\.\d{1,9}+)?(?: \d{4})?"
-_HOST = rb"(?:(?!\S*+: )\S{1,255}+ )?"
-_TAG = rb"[^\s:\[\]{\"]{1,128}+(?:\[[^\]\s]{0,64}+\])?:"
+# Without a host, the first word is the tag.
+_HOST = rb"(?:(?!\S*+(?<=:) )\S{1,255}+ )?"
+# No address, port or time is a tag: the rest of it would be read as another address.
+_TAG = rb"(?![0-9.]++:|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]|\d{4}-\d\d-\d\dT)"
+_TAG += rb"[^\s:\[\]{\"]{1,128}+(?:\[[^\]\s]{0,64}+\])?:"
 _OLD = re.compile(
     rb"(?:<\d{1,3}+>(?:(?:(" + _ISO + rb")|" + _BSD + rb") )?" + _HOST + _TAG
     + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") " + _HOST + _TAG + rb"(?= ))"
@@ -48,13 +52,16 @@ _OLD = re.compile(
 _VALUE = rb'"(?:[^"\\]++|\\.)*+"'
 _ELEMENT = rb"\[[^\s=\]\"]{1,255}+(?: [^\s=\]\"]{1,255}+=" + _VALUE + rb")*+\]"
 _NEW = re.compile(
-    rb"<\d{1,3}+>\d{1,2}+ (-|" + _ISO + rb") \S{1,255}+ \S{1,255}+ \S{1,255}+ \S{1,255}+ "
-    rb"(?:-|(?:" + _ELEMENT + rb")++)(?: (.*+))?",
+    # Where frames are counted, the count stands first. Heroku leaves out the structured data.
+    rb"(?:\d{1,7}+ )?<\d{1,3}+>\d{1,2}+ (-|" + _ISO + rb") \S{1,255}+ \S{1,255}+ \S{1,255}+ "
+    rb"\S{1,255}+ (?:(?:-|(?:" + _ELEMENT + rb")++)(?: (.*+))?|([^-\[].*+))",
     re.DOTALL,
 )
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
 _STREAMS = {b"stdout": "stdout", b"stderr": "stderr"}
-_TEXTS = ("message", "log", "MESSAGE", "msg")
+_TEXTS = (
+    "message", "log", "MESSAGE", "msg", "short_message", "full_message", "textPayload", "line",
+)  # fmt: skip
 _TIMES = ("@timestamp", "time", "timestamp", "date", "__REALTIME_TIMESTAMP")
 
 
@@ -70,8 +77,10 @@ _docker = msgspec.json.Decoder(_Docker).decode
 def syslog(line: bytes) -> Carried | None:
     """RFC 5424, RFC 3164 with or without its PRI, and the files that rsyslog and journald write."""
     if (match := _NEW.fullmatch(line)) is not None:
-        time, inner = match.groups()
-        return Carried((inner or b"").removeprefix(BOM), None if time == b"-" else time.decode())
+        time, inner, bare = match.groups()
+        return Carried(
+            (inner or bare or b"").removeprefix(BOM), None if time == b"-" else time.decode()
+        )
     if (match := _OLD.fullmatch(line)) is not None:
         time = match[1] or match[2]
         return Carried(match[3].removeprefix(BOM), time.decode() if time else None)
@@ -110,7 +119,7 @@ def cri(line: bytes) -> Carried | None:
 
 
 def message(line: bytes) -> Carried | None:
-    """A shipper's record round a line: Filebeat, Fluent Bit, Vector, journald's own JSON."""
+    """A shipper's record round a line: Filebeat, Fluent Bit, Vector, journald's own JSON, GELF."""
     if line[:1] != b"{":
         return None
     try:
@@ -120,12 +129,22 @@ def message(line: bytes) -> Carried | None:
     if record.__class__ is not dict:
         return None
     for name in _TEXTS:
-        text = record.get(name)
-        if text.__class__ is str and text:
+        text = _octets(record.get(name))
+        if text:
             times = (record[name] for name in _TIMES if record.get(name))
-            time = next((at for at in times if at.__class__ in {str, int}), None)
-            return Carried(text.rstrip("\r\n").encode("utf-8", "replace"), time)
+            time = next((at for at in times if at.__class__ in {str, int, float}), None)
+            return Carried(text.rstrip(b"\r\n"), time)
     return None
+
+
+def _octets(text: Any) -> bytes:
+    """What a record says in a text, or, as journald writes what is not printable, in numbers."""
+    if text.__class__ is str:
+        return bytes(text.encode("utf-8", "replace"))
+    if text.__class__ is list:
+        with suppress(TypeError, ValueError):
+            return bytes(text)
+    return b""
 
 
 WRAPPERS: dict[str, Unwrap] = {
@@ -173,7 +192,7 @@ class Unwrapper:
         """`pieces`: streams of this source that are in the middle of a split line; it changes."""
         self._steps = [WRAPPERS[name] for name in wrapper.split(BETWEEN)]
         self._pieces = pieces
-        self.time: str | int | None = None
+        self.time: str | float | None = None
         """The carrier's time of the line that was unwrapped last."""
 
     def __call__(self, line: bytes) -> bytes:

@@ -42,8 +42,21 @@ SYSLOG = [
     ("RFC 5424", f"<134>1 {Z} web nginx 12 ID47 - ".encode(), Z),
     ("RFC 5424, nothing known", b"<134>1 - - - - - - ", None),
     ("RFC 5424 with a BOM", f"<134>1 {Z} web nginx - - - ".encode() + BOM, Z),
+    ("RFC 5424 with the length of its frame", f"283 <134>1 {Z} web nginx - - - ".encode(), Z),
+    ("RFC 5424 without its data, as Heroku has it", f"<158>1 {Z} host app web.1 - ".encode(),
+     Z),
     ("RFC 5424 with data", f'<134>1 {Z} web nginx - - [a@1 x="\\"] \\\\" y=""][b] '.encode(), Z),
 ]  # fmt: skip
+
+
+V6 = LINE.replace(b"192.0.2.7", b"2001:db8::7")
+SPLIT = LINE.replace(b"192.0.2.7 - -", b"192.0.2.7:4711 [a] b")
+
+
+@pytest.mark.parametrize("line", [V6, SPLIT], ids=["IPv6", "an address and its port"])
+@pytest.mark.parametrize(("name", "prefix", "time"), SYSLOG, ids=[c[0] for c in SYSLOG])
+def test_an_address_in_front_is_no_tag(name, prefix, time, line):
+    assert syslog(prefix + line) == Carried(line, time)
 
 
 @pytest.mark.parametrize(("name", "prefix", "time"), SYSLOG, ids=[c[0] for c in SYSLOG])
@@ -56,6 +69,8 @@ NOT_SYSLOG = [
     b'<134>1 - - - - - [a x="] ' + LINE, b'{"log": "Nov 22 10:00:00 web nginx: x"}',
     b"Nov 22 10:00:00 " + LINE, b"[22/Nov/2026:10:00:00 +0000] web: x",
     b"2026-11-22T10:00:00Z balancer 192.0.2.7:4711 10.0.0.5:80 0.1 200",
+    b"Nov 22 10:00:00 web " + V6, b"<134>Nov 22 10:00:00 web " + V6, b"<134>web " + SPLIT,
+    b"<134>1 2026-11-22T10:00:00Z web",
 ]  # fmt: skip
 
 
@@ -108,10 +123,19 @@ def test_what_is_no_cri(line):
 
 SHIPPED = [
     ("Filebeat", {"@timestamp": Z, "message": "a", "agent": {}}, Carried(b"a", Z)),
-    ("Fluent Bit", {"date": 1795341600.5, "log": "a\n"}, Carried(b"a")),
+    ("Fluent Bit", {"date": 1795341600.5, "log": "a\n"}, Carried(b"a", 1795341600.5)),
     ("Fluentd", {"log": "a\n", "stream": "stdout", "kubernetes": {}}, Carried(b"a")),
     ("journald", {"MESSAGE": "a", "__REALTIME_TIMESTAMP": "1795341600000000"},
      Carried(b"a", "1795341600000000")),
+    ("journald, what is not printable",
+     {"MESSAGE": [97, 255, 10], "__REALTIME_TIMESTAMP": "1795341600000000"},
+     Carried(b"a\xff", "1795341600000000")),
+    ("GELF", {"version": "1.1", "short_message": "a", "timestamp": 1795341600.5},
+     Carried(b"a", 1795341600.5)),
+    ("Google Cloud", {"textPayload": "a\n", "timestamp": Z}, Carried(b"a", Z)),
+    ("Loki", {"labels": {}, "line": "a", "timestamp": Z}, Carried(b"a", Z)),
+    ("numbers that are no octets", {"message": [256]}, None),
+    ("a list of texts", {"message": ["a"]}, None),
     ("no text", {"@timestamp": Z}, None),
     ("a text of another type", {"message": {"text": "a"}}, None),
     ("no object", ["message"], None),
