@@ -5,8 +5,8 @@ and `take_dirty` gives what changed, by second. It reads no clock: seconds MUST 
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from itertools import takewhile
 
 import msgspec
 
@@ -21,7 +21,8 @@ class Spent:
         self._space = space
         self._most = most
         self._tracking = tracking
-        self._seen: dict[bytes, int] = {}
+        # Not a dict, whose first entry is found slowly once many before it are gone.
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
         """The longest unseen first."""
         self._changed: set[int] = set()
 
@@ -37,14 +38,12 @@ class Spent:
         self._seen[key] = second
         self._touch(second)
         if len(self._seen) > self._most:
-            self._touch(self._seen.pop(next(iter(self._seen))))
+            self._touch(self._seen.popitem(last=False)[1])
 
     def forget(self, before: int) -> None:
         """Those that were not seen since this second."""
-        gone = list(takewhile(lambda item: item[1] < before, self._seen.items()))
-        for key, second in gone:
-            del self._seen[key]
-            self._touch(second)
+        while self._seen and next(iter(self._seen.values())) < before:
+            self._touch(self._seen.popitem(last=False)[1])
 
     def _touch(self, second: int) -> None:
         if self._tracking:
