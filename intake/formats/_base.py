@@ -54,6 +54,8 @@ class Format(Protocol):
     """One log format. Instances hold no state: `parser` compiles what a source's settings need."""
 
     name: str
+    examples: Sequence[bytes]
+    """Lines of it that say all that its servers log of themselves: for people, and for tests."""
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """How surely these lines (none blank) are this format: 0 none is, 1 all are, see above."""

@@ -73,6 +73,12 @@ class Apache:
     """The format of Apache access logs."""
 
     name = "apache"
+    examples = (
+        (
+            b'api.example.com:443 203.0.113.7 - ann [22/Nov/2026:10:00:00 +0000] "GET /api/user'
+            b's/17?full=1 HTTP/1.1" 200 512 "https://app.example.com/" "okhttp/4.12.0"'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.85 of the share understood if any shape is Apache's own, else 0.5: it may be nginx."""

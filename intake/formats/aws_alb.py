@@ -51,6 +51,15 @@ class AwsAlb:
     """The format of AWS load balancers' access logs."""
 
     name = "aws-alb"
+    examples = (
+        (
+            b"https 2026-11-22T10:00:00.123456Z app/shop/50dc6c495c0c9188 203.0.113.7:2817 10.0"
+            b'.0.1:80 0.001 0.048 0.001 200 200 0 512 "GET https://api.example.com:443/api/user'
+            b's/17 HTTP/2.0" "okhttp/4.12.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:x "Roo'
+            b't=1-58337262-36d228ad5d99923122bbe354" "-" "-" 0 2026-11-22T10:00:00.123000Z "for'
+            b'ward" "-" "-"'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share with the shape."""

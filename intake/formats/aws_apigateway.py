@@ -118,6 +118,18 @@ class AwsApiGateway:
     """The format of API Gateway's access logs."""
 
     name = "aws-apigateway"
+    examples = (
+        (
+            b'{"requestId":"6b29fc40-ca47-4067-b31d-00dd01066001","ip":"203.0.113.7","caller":"'
+            b'-","user":"-","requestTime":"22/Nov/2026:10:00:00 +0000","httpMethod":"GET","path'
+            b'":"/users/17","resourcePath":"/users/{id}","status":"200","protocol":"HTTP/1.1","'
+            b'responseLength":"512","authorizerPrincipalId":"17"}'
+        ),
+        (
+            b'203.0.113.7 - - [22/Nov/2026:10:00:00 +0000] "GET /users/{id} HTTP/1.1" 200 512 6'
+            b"b29fc40-ca47-4067-b31d-00dd01066001"
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood; 0.8 of it where a common log may as well be another server's."""

@@ -65,6 +65,15 @@ class Caddy:
     """The format of Caddy's access logs."""
 
     name = "caddy"
+    examples = (
+        (
+            b'{"level":"info","ts":1795341600.123,"logger":"http.log.access","msg":"handled req'
+            b'uest","request":{"remote_ip":"203.0.113.7","client_ip":"203.0.113.7","proto":"HTT'
+            b'P/2.0","method":"GET","host":"api.example.com","uri":"/api/users/17?full=1","head'
+            b'ers":{"User-Agent":["okhttp/4.12.0"]}},"bytes_read":0,"user_id":"ann","size":512,'
+            b'"status":200,"resp_headers":{}}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that says it is Caddy's, and the errors of the same requests."""

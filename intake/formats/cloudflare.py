@@ -66,6 +66,15 @@ class Cloudflare:
     """The format of Cloudflare's HTTP request logs."""
 
     name = "cloudflare"
+    examples = (
+        (
+            b'{"ClientIP":"203.0.113.7","ClientRequestHost":"api.example.com","ClientRequestMet'
+            b'hod":"GET","ClientRequestURI":"/api/users/17?full=1","ClientRequestUserAgent":"ok'
+            b'http/4.12.0","EdgeResponseBytes":745,"EdgeResponseStatus":200,"EdgeStartTimestamp'
+            b'":"2026-11-22T10:00:00Z","OriginResponseStatus":200,"RayID":"8e6a1b2c3d4e5f60","R'
+            b'equestHeaders":{"x-user-id":"17"},"SecurityAction":""}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that has names which only Cloudflare gives."""

@@ -216,6 +216,14 @@ class Ecs:
     """The format of Elastic Common Schema records."""
 
     name = "ecs"
+    examples = (
+        (
+            b'{"@timestamp":"2026-11-22T10:00:00.123Z","source":{"ip":"203.0.113.7"},"user":{"i'
+            b'd":"u-17"},"http":{"request":{"method":"GET","headers":{"x-user-id":"u-17"}},"res'
+            b'ponse":{"status_code":200,"body":{"bytes":512}}},"url":{"path":"/api/wallets/u-17'
+            b'"},"user_agent":{"original":"okhttp/4.12.0"},"session":{"id":"s-4f"}}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that also has the objects of ECS."""

@@ -161,6 +161,20 @@ class Envoy:
     """The format of Envoy's access logs."""
 
     name = "envoy"
+    examples = (
+        (
+            b'[2026-11-22T10:00:00.123Z] "GET /api/users/17?full=1 HTTP/2" 200 - 0 512 12 11 "2'
+            b'03.0.113.7" "okhttp/4.12.0" "4ad9ad5c-5f40-48ae-b5ab-f3cf0e0b31f6" "api.example.c'
+            b'om" "10.0.2.1:8080"'
+        ),
+        (
+            b'{"authority":"api.example.com","bytes_sent":512,"downstream_remote_address":"203.'
+            b'0.113.7:34805","method":"GET","path":"/api/users/17","protocol":"HTTP/2","request'
+            b'_id":"4ad9ad5c-5f40-48ae-b5ab-f3cf0e0b31f6","response_code":200,"response_flags":'
+            b'"-","start_time":"2026-11-22T10:00:00.123Z","upstream_host":"10.0.2.1:8080","user'
+            b'_agent":"okhttp/4.12.0","x_forwarded_for":"203.0.113.7"}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is Envoy's, TCP or HTTP; of JSON, what has response flags."""

@@ -144,6 +144,13 @@ class HAProxy:
     """The format of HAProxy's HTTP logs."""
 
     name = "haproxy"
+    examples = (
+        (
+            b"haproxy[7]: 203.0.113.7:33317 [22/Nov/2026:10:00:00.123] https-in api/srv1 10/0/3"
+            b'0/69/109 200 512 - - ---- 1/1/1/1/0 0/0 {203.0.113.7} {} "GET /api/users/17?full='
+            b'1 HTTP/1.1"'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is HAProxy's, TCP or HTTP."""

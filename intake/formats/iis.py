@@ -203,6 +203,12 @@ class Iis:
     """The format of W3C extended logs."""
 
     name = "iis"
+    examples = (
+        (
+            b"2026-11-22 10:00:00 192.0.2.10 GET /api/users/17 full=1 443 SHOP\\ann 203.0.113.7"
+            b" okhttp/4.12.0 https://app.example.com/ 200 0 0 15"
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is understood; directives count if they are of such a log."""

@@ -16,6 +16,14 @@ class Json:
     """The format of JSON logs that no other format knows."""
 
     name = "json"
+    examples = (
+        (
+            b'{"time":"2026-11-22T10:00:00Z","remote_addr":"10.0.0.5","x_forwarded_for":"203.0.'
+            b'113.7","request":"GET /api/users/17?full=1 HTTP/1.1","status":200,"body_bytes_sen'
+            b't":512,"http_user_agent":"okhttp/4.12.0","user_id":"17","session_id":"s-4f","http'
+            b'_x_user_id":"17","request_id":"9f8e7d6c5b4a39281706f5e4d3c2b1a0"}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.7 of the share understood.

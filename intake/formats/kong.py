@@ -74,6 +74,19 @@ class Kong:
     """The format of Kong's logs."""
 
     name = "kong"
+    examples = (
+        (
+            b'203.0.113.7 - - [22/Nov/2026:10:00:00 +0000] "GET /api/users/17?full=1 HTTP/2.0" '
+            b'200 512 "-" "okhttp/4.12.0" kong_request_id: "6b29fc40ca471067b31d00dd01066001"'
+        ),
+        (
+            b'{"client_ip":"203.0.113.7","started_at":1795341600123,"request":{"id":"6b29fc40ca'
+            b'471067b31d00dd01066001","method":"GET","uri":"/api/users/17","headers":{"host":"a'
+            b'pi.example.com","user-agent":"okhttp/4.12.0"}},"response":{"status":200,"size":74'
+            b'5,"headers":{}},"upstream_status":"200","consumer":{"custom_id":"17","username":"'
+            b'ann"},"latencies":{"kong":2},"route":{},"service":{}}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that has what only Kong writes."""

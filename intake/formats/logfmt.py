@@ -58,6 +58,13 @@ class Logfmt:
     """The format of logs in key=value pairs."""
 
     name = "logfmt"
+    examples = (
+        (
+            b'time=2026-11-22T10:00:00.123Z level=info msg="request done" method=GET path="/api'
+            b'/users/17?full=1" status=200 bytes=512 remote_addr=203.0.113.7 user_id=17 session'
+            b'_id=s-4f user_agent="okhttp/4.12.0" request_id=6d3f3a2b'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.8 of the share that tells of requests and their answers, be it without a time."""

@@ -146,6 +146,13 @@ class Nginx:
     """The format of nginx access logs."""
 
     name = "nginx"
+    examples = (
+        (
+            b'10.0.0.5 - - [22/Nov/2026:10:00:00 +0000] "GET /api/users/17?full=1 HTTP/1.1" 200'
+            b' 512 "https://app.example.com/" "okhttp/4.12.0" "203.0.113.7" 9f8e7d6c5b4a3928170'
+            b"6f5e4d3c2b1a0"
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.9 of the share that has the shape with referer and user agent."""

@@ -37,6 +37,13 @@ class NginxIngress:
     """The format of ingress-nginx's access logs."""
 
     name = "nginx-ingress"
+    examples = (
+        (
+            b'203.0.113.7 - - [22/Nov/2026:10:00:00 +0000] "GET /api/users/17?full=1 HTTP/2.0" '
+            b'200 512 "-" "okhttp/4.12.0" 345 0.006 [shop-orders-80] [] 10.1.2.3:8080 512 0.004'
+            b" 200 9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that has all of the fields after the user agent, or the JSON's names."""

@@ -64,6 +64,14 @@ class Spring:
     """The format of access log lines in logs of Spring Boot applications."""
 
     name = "spring"
+    examples = (
+        (
+            b"2026-11-22T10:00:00.123Z  INFO 1 --- [gateway] [or-http-epoll-2] [0af7651916cd43d"
+            b"d8448eb211c80319c-b7ad6b7169203331] reactor.netty.http.server.AccessLog      : 20"
+            b'3.0.113.7 - ann [22/Nov/2026:10:00:00 +0000] "GET /api/users/17?full=1 HTTP/1.1" '
+            b"200 512 12"
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share of access log lines with a prefix, or with a time in "ms" at their end."""

@@ -170,6 +170,20 @@ class Traefik:
     """The format of Traefik's access logs."""
 
     name = _NAME
+    examples = (
+        (
+            b'203.0.113.7 - ann [22/Nov/2026:10:00:00 +0000] "GET /api/users/17?full=1 HTTP/2.0'
+            b'" 200 512 "-" "okhttp/4.12.0" 1 "api@docker" "http://10.0.0.8:8080" 3ms'
+        ),
+        (
+            b'{"ClientAddr":"203.0.113.7:53212","ClientHost":"203.0.113.7","ClientUsername":"-"'
+            b',"DownstreamContentSize":512,"DownstreamStatus":200,"OriginStatus":200,"RequestHo'
+            b'st":"api.example.com","RequestMethod":"GET","RequestPath":"/api/users/17","Router'
+            b'Name":"api@docker","StartUTC":"2026-11-22T10:00:00.123456789Z","request_User-Agen'
+            b't":"okhttp/4.12.0","request_X-Forwarded-For":"203.0.113.7","time":"2026-11-22T10:'
+            b'00:00Z"}'
+        ),
+    )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that has names, or an end, which only Traefik gives."""

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.formats._base import (
+    NoRequest,
+    Timeless,
     clean,
     decode,
     detect,
@@ -65,6 +67,18 @@ def test_every_module_with_a_format_is_found_under_its_name():
     for name, found in formats.items():
         assert found.name == name
         assert callable(found.parser(IntakeSettings()))
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_every_format_shows_lines_of_its_own(name):
+    found = discover()[name]
+    parse = found.parser(IntakeSettings())
+    assert found.examples
+    for line in found.examples:
+        known = detect([line])
+        assert known is not None
+        assert known.name == name
+        assert parse(line).status == 200
 
 
 @pytest.mark.parametrize("name", sorted(discover()))
@@ -164,3 +178,11 @@ def test_share():
 
     assert share([b"x", b"y", b"y", b"y"], parse) == 0.75
     assert share([], parse) == 0
+
+
+def test_reasons_that_say_more():
+    parsed = Parsed(0, "192.0.2.7", "GET", "/a", 200)
+    assert (NoRequest().reason, Timeless(parsed).reason) == ("no_request", "no_time")
+    assert Timeless(parsed).parsed is parsed
+    assert issubclass(NoRequest, Unreadable)
+    assert issubclass(Timeless, Unreadable)
