@@ -24,7 +24,7 @@ WRAPPED = 10_000
 WRAPPERS = frozenset(
     """
     log message msg data access accesslog httpaccess fields nginx json jsonpayload attributes
-    payload record entry details properties context ctx meta body
+    payload record entry details properties context ctx meta body state
     """.split()
 )
 _IGNORED = str.maketrans("", "", "-_@$: ")
@@ -47,27 +47,28 @@ _USERS = ("user.", "usr.", "enduser.", "auth.", "authentication.", "identity.", 
 _ANYWHERE = {
     "time_ms": """msec timestamp timeiso8601 time ts datetime timelocal date eventtime logtime
         starttime startedat requesttimestamp requestedat receivedat starttimestamp asctime
-        timestampms unixtime epoch""",
-    "peer": """remoteaddr remoteip clientip clientaddr clientaddress remoteaddress sourceip srcip
-        sourceaddress downstreamremoteaddress ip cip remotehost peeraddr peer client remote
+        timestampms unixtime epoch reqtimesec t""",
+    "peer": """remoteaddr remoteip remoteipaddress clientip clientaddr clientaddress
+        clientipaddress remoteaddress sourceip srcip sourceaddress downstreamremoteaddress
+        calleripaddress ipaddress ip cip cliip remotehost peeraddr peer client remote
         client.ip client.address client.addr source.ip source.address remote.ip remote.address
         remote.addr connection.remoteaddress connection.remoteaddr socket.remoteaddress
         network.client.ip net.peer.ip net.sock.peer.addr network.peer.address peer.address""",
     "forwarded": "xff forwardedfor proxyaddxforwardedfor",
     "method": "requestmethod method httpmethod verb reqmethod csmethod",
-    "target": """requesturi originaluri originalurl rawuri requesttarget target httptarget
-        url.original uri.original pathandquery""",
-    "request": "request requestline httprequest firstline",
+    "target": """originalrequesturiwithargs requesturi originaluri originalurl rawuri
+        requesttarget target httptarget url.original uri.original pathandquery""",
+    "request": "request requestline httprequest firstline requestedurl",
     "uri": """uri requesturl url path requestpath rawpath urlpath uripath csuristem httpurl
-        httppath url.full url.path uri.full uri.path""",
-    "query": "args querystring query urlquery csuriquery url.query uri.query",
+        httppath requesteduri reqpath url.full url.path uri.full uri.path""",
+    "query": "args querystring query requestquery querystr urlquery csuriquery url.query uri.query",
     "status": """status statuscode responsecode httpstatus httpstatuscode responsestatus
         responsestatuscode respstatus scstatus http.statuscode http.status httprequest.status""",
     "bytes": """bodybytessent bytessent bytes responsesize responsebytes responselength respsize
-        responsebodysize scbytes bytesout size responsecontentlength contentlength length
+        responsebodysize scbytes bytesout sentbytes size responsecontentlength contentlength length
         network.byteswritten httprequest.responsesize""",
-    "host": """httphost host requesthost vhost virtualhost authority servername domain url.domain
-        url.host http.host""",
+    "host": """originalhost httphost host requesthost reqhost vhost virtualhost authority servername
+        domain url.domain url.host http.host""",
     "user_agent": "useragent ua agent browser useragent.original http.useragent",
     "referer": "referer referrer http.referer http.referrer",
     "request_id": """requestid reqid rid correlationid http.requestid""",
@@ -86,7 +87,7 @@ _ANYWHERE = {
     "context_error": """securitycontexterror contexterror labels.securitycontexterror
         labels.contexterror""",
     "hop": "proxyprotocoladdr",
-    "trace": "traceid trace.id trace oteltraceid ddtraceid",
+    "trace": "traceid trace.id trace oteltraceid ddtraceid tr",
     "location": "senthttplocation",
     "upstream_status": "upstreamstatus upstreamstatuscode upstream.status",
 }

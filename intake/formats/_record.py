@@ -5,6 +5,7 @@ worked out once for each shape (the names in it) and kept as a plan. A record ma
 nothing but `Unreadable` MUST leave `RecordReader.parser`.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -340,6 +341,8 @@ class RecordReader:
             plan.extra.append((put_of(field), index, name))
 
 
+_BARE_PATH = re.compile(r"[\w.~%-]++(?:[/?]|\Z)", re.ASCII)
+"""A path without its slash (Akamai): no `*`, and no `host:port`, which CONNECT asks for."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0", "HTTP/3"})
 
@@ -354,6 +357,8 @@ def _request(
         return _split(str(request))
     if uri is not None:
         target, host = split_url(str(uri))
+        if _BARE_PATH.match(target):
+            target = f"/{target}"
         if query is not None and "?" not in target:
             target = f"{target}?{str(query).removeprefix('?')}"
         return None, target, host

@@ -35,7 +35,8 @@ _EXACT = 2.0**53
 _LONGEST_TRACE = 200
 _TRACE = re.compile(
     r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
-    r"|([0-9a-f]{32}|[0-9a-f]{16})(?:-[0-9a-f]{16}(?:-.{1,20})?|/\d{1,20}(?:;.{0,20})?)?"
+    # X-Cloud-Trace-Context, and as Google Cloud's own logs name it.
+    r"|(?:projects/[\w.:-]{1,64}+/traces/)?([0-9a-f]{32}|[0-9a-f]{16})(?:-[0-9a-f]{16}(?:-.{1,20})?|/\d{1,20}(?:;.{0,20})?)?"
     r"|(?:(?:.{0,80};)?Root=)?(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
     re.IGNORECASE,
 )
@@ -96,7 +97,7 @@ def first_time(values: Iterable[Any]) -> int:
 
 
 def status_of(value: Any) -> int:
-    """An HTTP status; 0 where none is logged. Of several tries ("502, 200 : 201") the last.
+    """An HTTP status; 0 where none is logged, or -1. Of several tries ("502, 200 : 201") the last.
 
     Raises:
         Unreadable: bad_status.
@@ -105,14 +106,14 @@ def status_of(value: Any) -> int:
         value = value[-1]
     if value.__class__ is str:
         last = value.replace(":", ",").rpartition(",")[2].strip()
-        if last in _ABSENT:
+        if last in _ABSENT or last == "-1":
             return 0
         digits = last if _STATUS.fullmatch(last) else value.strip().partition(" ")[0]
-        value = int(digits) if _STATUS.fullmatch(digits) else -1
+        value = int(digits) if _STATUS.fullmatch(digits) else 1000
     elif value.__class__ not in {int, float}:
         return 0
-    if 0 <= value < 1000 and value == int(value):
-        return int(value)
+    if -1 <= value < 1000 and value == int(value):
+        return max(int(value), 0)
     raise Unreadable("bad_status")
 
 

@@ -48,6 +48,7 @@ def test_scalars_keep_their_type():
         (0, 0), ("000", 0), (999, 999), ("", 0), ("-", 0), (True, 0), ({}, 0), ([], 0),
         ("502, 200", 200), ("502, 504 : 201", 201), ("502 : 200", 200), ("502, -", 0),
         (["502", 200], 200), ([200, [404]], 404), ("200 OK, as ever", 200), ([200.0], 200),
+        (-1, 0), ("-1", 0), ("502, -1", 0),
     ],
 )  # fmt: skip
 def test_statuses(value, expected):
@@ -73,7 +74,7 @@ def test_what_only_looks_like_it_is_there(value):
     assert text(value) == value
 
 
-@pytest.mark.parametrize("value", ["ok", "2000", "502, x", 1000, -1, 200.5, NAN, "²00", 10**30])
+@pytest.mark.parametrize("value", ["ok", "2000", "502, x", 1000, -2, 200.5, NAN, "²00", 10**30])
 def test_what_is_no_status(value):
     with pytest.raises(Unreadable) as caught:
         status_of(value)
@@ -147,6 +148,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
         (f"{TRACE}-b7ad6b7169203331-1", TRACE),
         ("b7ad6b7169203331", "b7ad6b7169203331"),
         (f"{TRACE}/123;o=1", TRACE),
+        (f"projects/my-project/traces/{TRACE}", TRACE),
+        (f"projects/a/b/traces/{TRACE}", None),
         ("Root=1-67891233-abcdef012345678912345678", "1-67891233-abcdef012345678912345678"),
         (
             "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678",
