@@ -66,9 +66,10 @@ _REFUSALS = frozenset(
 )
 """Answers of the gateway's own after which no integration is called."""
 
-# peer, caller, user, time, request, status, bytes, request id, extended request id
+# peer, caller, user, time, request, status, bytes, request id, extended request id. AWS's example
+# for REST has no space before the request.
 _LINE = re.compile(
-    r"([0-9A-Fa-f.:]{2,45}+) (\S{1,300}+) (\S{1,300}+) \[([^\]]{1,40}+)\] "
+    r"([0-9A-Fa-f.:]{2,45}+) (\S{1,300}+) (\S{1,300}+) \[([^\]]{1,40}+)\] ?"
     r'"([^"]*+)" (\d{3}|-) (\d{1,19}+|-) ([\w-]{8,100}+={0,2}+)(?: ([\w-]{8,100}+={0,2}+|-))?',
     re.ASCII,
 )

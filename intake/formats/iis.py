@@ -1,14 +1,16 @@
 """IIS and HTTP.sys (W3C extended), and CloudFront, which writes the same with tabs.
 
 A line in, `Parsed` out. `#Fields:` says what stands in the lines below it: the parser keeps the
-last one, and `memory` is its text, for whoever goes on in the middle of a file. Without one, a line
-is taken only if all of it has the shape of a server's default fields. What clients write holds no
-separator (IIS writes "+" for a space, CloudFront %20): no field can be forged, but a "+" may have
-been either. Every expression MUST stay linear in the line.
+last one, and `memory` is its text, for whoever goes on in the middle of a file. Where lines have no
+date, `#Date:` says on which day they begin, and the clock when the next day does. Without `#Fields:`
+a line is taken only if all of it has the shape of a server's default fields. What clients write
+holds no separator (IIS writes "+" for a space, CloudFront %20): no field can be forged, but a "+"
+may have been either. Every expression MUST stay linear in the line.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -69,6 +71,8 @@ _DEFAULTS = (
 )
 """Shape of a line, and the fields that it then has: IIS 8 and later, IIS 7, CloudFront."""
 
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 _Change = Callable[[str], str]
 _SPACED: dict[str, _Change] = {
     "useragent": lambda text: text.replace("+", " "),
@@ -86,6 +90,11 @@ def _unquoted(text: str) -> str:
 
 
 _remembered = lru_cache(maxsize=4096)(unquote)
+
+
+def _time_of(day: str, clock: str) -> int:
+    # Written out like this, a second is remembered.
+    return parse_time(f"{day}T{clock}.000Z" if len(clock) == 8 else f"{day}T{clock}Z")
 
 
 class _Layout:
@@ -132,24 +141,28 @@ class Lines:
         self._reader = RecordReader(settings, _NAMES, wrappers=False)
         self._named = {path_of(path) for path in settings.fields.model_dump().values() if path}
         self._fields = ""
+        self._latest_ms = 0
+        """What `#Date:` said, or a later line; 0 before any."""
         self._layouts: dict[tuple[str, bool], _Layout] = {}
 
     @property
     def memory(self) -> str:
-        """What the last `#Fields:` named; "" before any."""
+        """What the last `#Fields:` named, "" before any; and where no date is, the latest time."""
+        if self._latest_ms and "date" not in self._fields.lower().split():
+            return f"{self._fields}\n{self._latest_ms}"
         return self._fields
 
     @memory.setter
-    def memory(self, fields: str) -> None:
-        self._fields = fields
+    def memory(self, text: str) -> None:
+        self._fields, _, latest = text.partition("\n")
+        self._latest_ms = int(latest) if latest.isdecimal() else 0
         self._layouts.clear()
 
     def __call__(self, line: bytes) -> Parsed:
         """See `Format.parser`."""
         text = decode(clean(line))
         if text[:1] == "#" and (directive := _DIRECTIVE.fullmatch(text)):
-            if directive[1] == "Fields" and len(text) <= _LONGEST_FIELDS:
-                self.memory = directive[2]
+            self._direct(directive[1], directive[2])
             raise Unreadable("directive")
         fields = self._fields or next(
             (names for shape, names in _DEFAULTS if shape.fullmatch(text)), ""
@@ -163,12 +176,35 @@ class Lines:
             raise unreadable(line, "not_this_format")
         return self._read(layout, columns)
 
+    def _direct(self, name: str, said: str) -> None:
+        if name == "Fields" and len(said) <= _LONGEST_FIELDS:
+            self._fields = said
+            self._layouts.clear()
+        elif name == "Date":
+            with suppress(Unreadable):
+                self._latest_ms = parse_time(f"{said.strip().replace(' ', 'T')}Z")
+
+    def _time(self, clock: str) -> int:
+        """When a line of this clock was written: within the day that follows the latest one."""
+        latest_ms = self._latest_ms
+        if not latest_ms:
+            raise Unreadable("no_time")
+        midnight_ms = latest_ms - latest_ms % _DAY_MS
+        time_ms = midnight_ms + parse_time(f"2000-01-01T{clock}Z") % _DAY_MS
+        # A line may come a little late.
+        if time_ms < latest_ms - _HOUR_MS:
+            time_ms += _DAY_MS
+        elif time_ms > latest_ms + _DAY_MS - _HOUR_MS:
+            time_ms -= _DAY_MS
+        self._latest_ms = max(latest_ms, time_ms)
+        return time_ms
+
     def _read(self, layout: _Layout, columns: list[str]) -> Parsed:
         if layout.stem < 0:
             raise Unreadable("no_request")
-        if layout.day < 0 or layout.time < 0:
+        if layout.time < 0:
             raise Unreadable("no_time")
-        day, clock = columns[layout.day], columns[layout.time]
+        clock = columns[layout.time]
         target, host = split_url(columns[layout.stem])
         if target == "-":
             target = ""
@@ -177,8 +213,7 @@ class Lines:
         status = columns[layout.status] if layout.status >= 0 else "-"
         peer = columns[layout.peer] if layout.peer >= 0 else "-"
         parsed = Parsed(
-            # Written out like this, a second is remembered.
-            parse_time(f"{day}T{clock}.000Z" if len(clock) == 8 else f"{day}T{clock}Z"),
+            self._time(clock) if layout.day < 0 else _time_of(columns[layout.day], clock),
             "" if peer == "-" else peer,
             "" if method == "-" else method.upper(),
             f"{target}?{query}" if query not in {"-", ""} else target,
@@ -220,7 +255,7 @@ class Iis:
                 events += 1
             except Unreadable as why:
                 directives += why.reason == "directive"
-        if not events and not {"date", "time", "cs-method"} <= set(parse.memory.split()):
+        if not events and not {"time", "cs-method"} <= set(parse.memory.split()):
             return 0.0
         return (events + directives) / len(lines)
 

@@ -100,6 +100,7 @@ TEXTS = [
     ("an id that was replaced", line(ids=f"{ID}_REPLACED_INVALID_REQUEST_ID"),
      parsed(request_id=f"{ID}_REPLACED_INVALID_REQUEST_ID")),
     ("CR", line() + b"\r", parsed()),
+    ("without the space that AWS's example forgot", line().replace(b'] "', b']"'), parsed()),
 ]  # fmt: skip
 
 BAD = [

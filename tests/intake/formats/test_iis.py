@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +126,10 @@ BAD = [
     ("bad time", USUAL, line().replace(b"-22 ", b"-32 "), "bad_time"),
     ("bad status", USUAL, line(answer="2000 0 0"), "bad_status"),
     ("a log without times", "c-ip cs-uri-stem", b"192.0.2.1 /a", "no_time"),
+    ("a log without a day", "time c-ip cs-uri-stem", b"10:00:03 192.0.2.1 /a", "no_time"),
+    ("a clock that is none", f"time c-ip cs-uri-stem\n{AT}", b"25:00:03 192.0.2.1 /a", "bad_time"),
+    ("a date", USUAL, b"#Date: 2026-11-22 10:00:03", "directive"),
+    ("a date that is none", USUAL, b"#Date: soon", "directive"),
     ("a log without requests", "date time c-ip", b"2026-11-22 10:00:03 192.0.2.1", "no_request"),
     ("NULs", USUAL, b"\0" * 100, "binary"),
 ]  # fmt: skip
@@ -241,3 +247,44 @@ def test_a_huge_line_is_read_as_a_short_one_is(name, shape, expected):
         same = outcome(shape(n)) == expected(n)  # no diff of a megabyte
         assert same, n
         assert isinstance(outcome(shape(n), ""), Parsed | str)
+
+
+UNDATED = "time c-ip cs-method cs-uri-stem sc-status"
+HOUR = 3_600_000
+
+
+def test_lines_without_a_date_belong_to_the_day_that_a_directive_names():
+    lines = [
+        b"#Version: 1.0",
+        b"#Date: 2026-11-22 10:00:00",
+        b"#Fields: " + UNDATED.encode(),
+        *(f"{clock} 192.0.2.1 GET /a 200".encode() for clock in (
+            "10:00:03", "23:30:00", "23:59:59", "00:00:01", "23:59:58", "14:00:03", "14:00:02",
+        )),
+        b"#Date: 2026-11-27 10:00:03",
+        b"10:00:03 192.0.2.1 GET /a 200",
+    ]  # fmt: skip
+    midnight = AT - 10 * HOUR - 3_000 + 24 * HOUR
+    times = [
+        AT, midnight - HOUR // 2, midnight - 1_000, midnight + 1_000, midnight - 2_000,
+        AT + 28 * HOUR, AT + 28 * HOUR - 1_000, AT + 5 * 24 * HOUR,
+    ]  # fmt: skip
+    for restarts in (False, True):
+        parse, found = FORMAT.parser(IntakeSettings()), []
+        for data in lines:
+            if restarts:
+                memory = parse.memory
+                parse = FORMAT.parser(IntakeSettings())
+                parse.memory = memory
+            with suppress(Unreadable):
+                found.append(parse(data).time_ms)
+        assert found == times
+    assert FORMAT.sniff(lines) == 1
+
+
+def test_memory_is_the_fields_alone_where_lines_have_dates():
+    parse = FORMAT.parser(IntakeSettings())
+    for data in (b"#Date: 2026-11-22 10:00:00", b"#Fields: " + USUAL.encode(), line()):
+        with suppress(Unreadable):
+            parse(data)
+    assert parse.memory == USUAL
