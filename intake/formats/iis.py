@@ -2,7 +2,7 @@
 
 A line in, `Parsed` out. `#Fields:` says what stands in the lines below it: the parser keeps the
 last one, and `memory` is its text, for whoever goes on in the middle of a file. Where lines have no
-date, `#Date:` says on which day they begin, and the clock when the next day does. Without `#Fields:`
+date, `#Date:` says on which day they begin, and the clock when the next does. Without `#Fields:`
 a line is taken only if all of it has the shape of a server's default fields. What clients write
 holds no separator (IIS writes "+" for a space, CloudFront %20): no field can be forged, but a "+"
 may have been either. Every expression MUST stay linear in the line.
