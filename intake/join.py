@@ -29,7 +29,8 @@ SLACK_S = 5
 """The lines of one log may be out of order by this much."""
 _AT_ONCE = 4_096
 _MOST_ALIKE = 32
-"""Halves of one id that wait on one side; whoever sends more must not make look-ups slow."""
+"""Halves of one id that wait on one side; whoever sends more must not make look-ups slow, and is
+joined by it no more."""
 _SPACE, _PROGRESS = "intake.join", "intake.join.progress"
 
 
@@ -162,10 +163,16 @@ class Joiner:
             alike = side.requests.get(half.request, ())
             if len(alike) < _MOST_ALIKE:
                 side.requests[half.request] = (*alike, half)
+            else:
+                self._spent.note(half.key, self._now_s)
+                half.request = ""
         if half.trace:
             alike = side.traces.get(half.trace, ())
             if len(alike) < _MOST_ALIKE:
                 side.traces[half.trace] = (*alike, half)
+            else:
+                self._spent.note(short_digest(half.trace), self._now_s)
+                half.trace = ""
 
     def _leave(self, half: Half) -> None:
         side = self._gateways if half.gateway else self._services

@@ -81,12 +81,16 @@ def test_what_belongs_to_one_request():
         ("/api/users/7?a=1", True, True),
         ("/users/7", True, True),
         ("/users/7?a=2", False, True),
+        ("/api/users/7?a=%31", False, True),
         ("/users/8", False, False),
         ("7", False, False),
     ):
         service = half(line(target), gateway=False)
         assert is_surely_same(gateway, service) is surely
         assert is_same_request(service, gateway) is perhaps
+    secret, masked = half(line("/a?token=abc123&b=1")), half(line("/a?token=[secret]&b=1"))
+    assert is_surely_same(secret, masked)
+    assert not is_surely_same(secret, half(line("/a?token=[secret]&b=2")))
     refused = half(line("/users/7", status=403), gateway=False)
     assert (is_surely_same(gateway, refused), is_same_request(gateway, refused)) == (False, True)
     posted = half(line("/users/7", method="POST"), gateway=False)

@@ -285,6 +285,29 @@ def test_a_repeated_id_is_new_again_later():
     assert logs.svc("r1", at_s=61) == ["gw-4+svc-4"]
 
 
+def test_nor_by_a_flood_of_one_id():
+    """What there was no room for is known to have been there."""
+    logs = Logs()
+    for number in range(32):
+        logs.gw("fixed", path=f"/flood/{number}")
+    logs.gw("fixed")
+    logs.svc("fixed", path="/flood/1")
+    logs.gw("fixed")
+    logs.svc("fixed", who="u-7")
+    logs.rest()
+    assert [one for one in logs.seen if "+" in one] == ["gw-2+svc-1"]
+    assert len(logs.seen) == 35
+
+
+def test_nor_by_a_flood_of_one_trace():
+    logs = Logs()
+    for number in range(33):
+        logs.svc(trace=W3C, path=f"/users/{number}")
+    logs.gw(trace=W3C, path="/users/7")
+    logs.rest()
+    assert not [one for one in logs.seen if "+" in one]
+
+
 def test_ten_thousand_lines_of_one_id_cost_what_others_do():
     logs = Logs()
     for number in range(10_000):
