@@ -26,6 +26,7 @@ COMMANDS = {
     "worker": "Take a share of a deployment on Kafka.",
     "ship": "Follow logs and send them to Kafka.",
     "deadletter": "List rejected lines, and send them again.",
+    "formats": "List the log formats, or show what is understood of a log.",
     "parse": "Show what Breachline understood of a log, as ECS NDJSON.",
     "routes": "Learn routes from a log or an OpenAPI file.",
     "incidents": "List incidents, or show one.",
