@@ -27,7 +27,8 @@ def main() -> None:
             print(
                 f"{name:4}  {found.sent:,} lines, {asked.kills} kills: {found.lost:,} lost, "
                 f"{found.events - found.distinct:,} twice, {found.repeated:,} came again and were "
-                f"counted, {found.rejected:,} rejected; {found.sent / found.seconds:,.0f} lines/s",
+                f"counted, {found.rejected:,} rejected; sockets held {found.held_bytes:,} bytes; "
+                f"{found.sent / found.seconds:,.0f} lines/s",
                 flush=True,
             )
 

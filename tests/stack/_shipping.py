@@ -6,6 +6,7 @@ Shared by the shortened test and by `python -m benchmarks.shipping`, which ships
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from tests.stack._rsyslog import BULK, TOKEN, Rsyslog
 PROGRAM = Path(sys.executable).with_name("breachline")
 _START_S = 60
 _LOOK_S = 0.5
+_LISTENING = "0A"
 _QUIET_S = 8
 _ACKNOWLEDGED = re.compile(
     r'^breachline_listen_lines_total\{[^}]*what="acknowledged"[^}]*\} ([\d.e+]+)$', re.MULTILINE
@@ -39,6 +41,8 @@ class Shipped(NamedTuple):
     rejected: int
     repeated: int
     """Lines that came again and were counted as duplicates."""
+    held_bytes: int
+    """What the sockets held of lines when the receiver was killed, all kills together."""
     seconds: float
     errors: str
 
@@ -110,11 +114,15 @@ def ship(folder, lines, kills, how, timeout_s):
     write_log(log, lines)
     receiver = Receiver(folder, how)
     receiver.begin()
-    started = time.monotonic()
+    started, held_bytes = time.monotonic(), 0
     with Rsyslog(folder / "rsyslog", log, receiver.port, how) as rsyslog:
         try:
             for _ in range(kills):
                 _until(receiver, lines // (2 * (kills + 1)), timeout_s)
+                # Stopped first, so that nothing moves between the look and the kill.
+                os.kill(receiver.process.pid, signal.SIGSTOP)
+                time.sleep(_LOOK_S)
+                held_bytes += in_sockets(receiver.port)
                 receiver.process.kill()
                 receiver.begin()
             _until_quiet(receiver, timeout_s)
@@ -125,7 +133,21 @@ def ship(folder, lines, kills, how, timeout_s):
         errors = rsyslog.errors
     _, _, rejected, repeated = receiver.counted()
     found = receiver.ask("SELECT count(*) AS events, count(DISTINCT path) AS paths FROM events")
-    return Shipped(lines, found["events"], found["paths"], rejected, repeated, seconds, errors)
+    return Shipped(
+        lines, found["events"], found["paths"], rejected, repeated, held_bytes, seconds, errors
+    )
+
+
+def in_sockets(port):
+    """Bytes that connections to a loopback port hold, sent and not read (Linux)."""
+    total = 0
+    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, queues, *_ = row.split()
+        to_send, to_read = (int(number, 16) for number in queues.split(":"))
+        if state != _LISTENING:
+            total += to_send * (int(remote.partition(":")[2], 16) == port)
+            total += to_read * (int(local.partition(":")[2], 16) == port)
+    return total
 
 
 def _until(receiver, acknowledged, timeout_s):
