@@ -109,7 +109,7 @@ def test_the_first_owns_it_until_they_delete_it():
 def test_it_is_bounded_and_restored_as_it_was(monkeypatch):
     monkeypatch.setattr(learned, "MOST", 3)
     log = Log(NOTES)
-    kept = {}
+    kept: dict[str, bytes] = {}
     for n in range(5):
         log.say("PUT", f"/api/v1/notes/{n}", f"u-{n}")
         kept |= dict(log.learned.take_dirty())
@@ -172,7 +172,7 @@ def test_nobody_learns_from_a_reader_or_from_who_is_nobody():
 def test_a_judge_keeps_what_it_learned():
     one, other = court(), court()
     one.hear(get("/notes", "u-17", method="POST", status=201, location="/notes/7"))
-    kept = {}
+    kept: dict[str, dict[str, bytes]] = {}
     for space, key, value in one.judge.take_dirty():
         kept.setdefault(space, {})[key] = value
     other.judge.load(lambda space: iter(kept.get(space, {}).items()))

@@ -80,7 +80,7 @@ def test_columns_that_own_say_no_time():
 )
 def test_whose_it_was_at_the_time(item, time_ms, expected):
     route = "/o/{object}"
-    rows = {
+    rows: dict[str, tuple[str | Tenure, ...]] = {
         "5": (Tenure("17", None, NOON), Tenure("18", NOON, None)),
         "6": ("17",),
         "7": (Tenure("17", NOON, NOON + 1000), Tenure("19", NOON, None)),

@@ -192,7 +192,7 @@ def test_only_http_sources_are_services():
 
     assert asyncio.run(run()) == []
     with pytest.raises(ValueError, match="it has no `http`"):
-        Service(settings.ownership[0], None, {}, Tables())
+        Service(settings.ownership[0], httpx.AsyncClient(), {}, Tables())
 
 
 GRANTS = [
@@ -215,4 +215,4 @@ GRANTS = [
 def test_grants_of_owners_go_with_their_names(item, owners, expected):
     source = Ownership(route="/api/cards/{object}/**", http="http://a.example/{object}")
     tables = Tables(people={"19": "u-19"}, grants=GRANTS)
-    assert Service(source, None, {}, tables).leaves(item, owners) == expected
+    assert Service(source, httpx.AsyncClient(), {}, tables).leaves(item, owners) == expected
