@@ -69,8 +69,9 @@ test: $(DEV) ## everything: lint, types and all tests
 	$(STATIC)
 	$(PYTEST)
 
-bench: $(SETUP) ## lines/s of scan beside a reference loop on the same bytes
+bench: $(SETUP) ## lines/s of scan beside a reference loop on the same bytes, and of parsing by format
 	@$(PY) -m benchmarks.scan
+	@$(PY) -m benchmarks.formats
 
 # Other stream processors have an environment of their own: their pins must never meet the product's.
 $(BENCH)/.done: benchmarks/requirements-bench.lock
