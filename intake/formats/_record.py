@@ -63,6 +63,8 @@ _TEXTS = frozenset(
     context_error origin fetch_site override_method location blocked_by
     """.split()
 )
+_SENT = frozenset({"body", "data", "payload"})
+"""Beside a request's method and target, these hold what the client sent: nothing in it is known."""
 _MAX_SHAPES = 4096
 _MAX_NAMES = 256
 _MAX_OBJECTS = 32
@@ -299,7 +301,15 @@ class RecordReader:
 
     def _to_open(self, index: int, inside: str, names: tuple[str, ...]) -> list[_Place]:
         """Where objects may stand that hold known names."""
-        return [(index, name) for name in names if self.opens(inside + path_of(name))]
+        meant = {
+            field for name in names for field, _ in self._names.get(inside + path_of(name), ())
+        }
+        shut = _SENT if "method" in meant and ("target" in meant or "uri" in meant) else ()
+        return [
+            (index, name)
+            for name in names
+            if self.opens(path := inside + path_of(name)) and path not in shut
+        ]
 
     def plan(self, objects: list[_Object], waiting: list[_Place]) -> Plan:
         """A plan for these objects, and those still to be opened."""
