@@ -95,6 +95,32 @@ def test_a_scan_says_what_is_pending_and_why(tmp_path):
     )
 
 
+def test_five_hundred_ids_in_one_request_are_five_hundred_people(tmp_path):
+    ids = [f"u-{n}" for n in range(1000, 1500)]
+    lines = [
+        *[(n, ecs(n, "198.18.0.9", f"/users/u-{n}/profile", user=f"u-{n}")) for n in range(60)],
+        (100, ecs(100, "203.0.113.7", f"/users/{','.join(ids)}", user="u-1007")),
+    ]
+    result = scan(tmp_path, write(tmp_path / "access.log", by_time(lines)))
+    (incident,) = result.incidents
+    assert result.affected(incident) == sorted(set(ids) - {"u-1007"})
+    assert (incident["affected_count"], incident["coverage"]["gaps"]) == (499, [])
+
+
+def test_ids_beyond_the_limit_are_counted_and_said(tmp_path):
+    ids = ",".join(f"u-{n}" for n in range(10_000, 20_007))
+    lines = [
+        *[(n, ecs(n, "198.18.0.9", f"/users/u-{n}/profile", user=f"u-{n}")) for n in range(60)],
+        (100, ecs(100, "203.0.113.7", f"/users?ids={ids}", user="u-1007")),
+    ]
+    result = scan(tmp_path, write(tmp_path / "access.log", by_time(lines)))
+    (incident,) = result.incidents
+    assert (incident["affected_count"], incident["coverage"]["complete"]) == (10_000, False)
+    assert incident["coverage"]["gaps"] == ["7 ids of one request were too many, and not judged"]
+    (hint,) = [hint for hint in result.summary["hints"] if hint["missing"] == "batch"]
+    assert hint["events"] == 7
+
+
 def test_two_scans_are_the_same(tmp_path):
     with OwnerService(dict(OWNERS)) as service:
         settings = config(service.one)
