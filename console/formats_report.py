@@ -163,8 +163,8 @@ class Look:
         yield Hint(
             "client",
             lines,
-            f"{lines:,} events name a client in a forwarding header, which nobody believes: any "
-            "client can write one. All are taken for requests of the direct peer.",
+            f"{lines:,} of {self.tally.events:,} events have a client's address in a header, which "
+            "is not believed: any client can write one. They count as requests of the direct peer.",
             f"intake: {{trusted_proxies: [{', '.join(peers)}]}}    # if these are your own proxies",
         )
 

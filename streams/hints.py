@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from intake.patterns import MAX_TARGETS, compile_route
+from streams.server_lines import principal_line
 from streams.tally import Tally
 
 _MOSTLY = 0.5
@@ -223,7 +224,9 @@ def _line_for(formats: AbstractSet[str]) -> str:
         return _APACHE
     if "nginx" in formats:
         return _NGINX
-    return "intake: {fields: {principal: user.id}}    # the dotted path of the authenticated user"
+    return principal_line(formats) or (
+        "intake: {fields: {principal: user.id}}    # the dotted path of the authenticated user"
+    )
 
 
 def _space(space: str) -> str:

@@ -50,8 +50,8 @@ _LINES = {
     ),
     "aws-alb": (
         (
-            'intake: {join: {gateway: ["*alb*"], service: ["*app*"]}}    # it logs no user: join the '
-            "log of the service, which can write X-Amzn-Trace-Id"
+            'intake: {join: {gateway: ["*alb*"], service: ["*app*"]}}    # it logs no user: join '
+            "the log of the service, which can write X-Amzn-Trace-Id"
         ),
         "",
     ),
