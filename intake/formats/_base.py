@@ -29,6 +29,7 @@ _ESCAPES = {
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}+")
 _PROTOCOL = re.compile(r"HTTP/\d(?:\.\d)?", re.ASCII)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}://([^/?#]*)(.*)", re.DOTALL)
+_BEFORE = frozenset({b"\0", b" ", b"\t", b"\r", BOM[:1]})
 _TEXT = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
 
 
@@ -115,6 +116,18 @@ def is_blank(line: bytes) -> bool:
 def clean(line: bytes) -> bytes:
     """Without what copytruncate (NULs), editors (BOM) and Windows (CR) put round a line."""
     return line.strip(b"\0 \t\r\n").removeprefix(BOM).strip(b"\0 \t\r\n")
+
+
+def unmarked(line: bytes) -> bytes:
+    """Without what copytruncate and editors put before a line."""
+    if line[:1] not in _BEFORE:
+        return line
+    return line.lstrip(b"\0 \t\r\n").removeprefix(BOM).lstrip(b"\0 \t\r\n")
+
+
+def is_object(line: bytes) -> bool:
+    """Whether a line begins as a JSON object does."""
+    return line[:1] == b"{" or unmarked(line)[:1] == b"{"
 
 
 def decode(line: bytes) -> str:

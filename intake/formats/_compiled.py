@@ -63,6 +63,8 @@ def compiled(layout: Layout, settings: IntakeSettings, *, no_size: int = -1) -> 
         values = match.groups()
         if escaped and "\\" in text:
             values = tuple([unescape(value) for value in values])
+        if text[-1:].isspace():
+            values = (*values[:-1], values[-1].rstrip())
         record: dict[str, str | int] = dict(zip(names, values, strict=True))
         for at in numbers:
             if (value := values[at]).isdigit():
@@ -86,12 +88,15 @@ def first_of(readings: Sequence[Reading], otherwise: Parser) -> Parser:
     """Reads a line in the first layout that it is written in, else as `otherwise` does."""
 
     def parse(line: bytes) -> Parsed:
-        # White space at the end may be a value that was empty: the line as it is comes first.
-        for data in (line, cleaned) if (cleaned := clean(line)) != line else (line,):
-            text = decode(data)
-            for reading in readings:
-                if (parsed := reading(text)) is not None:
-                    return parsed
+        text = decode(cleaned := clean(line))
+        # White space at the end may belong to a value that was empty.
+        raw = text if cleaned == line else decode(line.rstrip(b"\r\n"))
+        for reading in readings:
+            parsed = reading(text)
+            if parsed is None and raw is not text:
+                parsed = reading(raw)
+            if parsed is not None:
+                return parsed
         return otherwise(line)
 
     return parse if readings else otherwise

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from intake.formats import _lenient
-from intake.formats._base import BOM
+from intake.formats._base import BOM, unmarked
 from intake.line import Unreadable
 
 MAX_LAYERS = 2
@@ -162,7 +162,7 @@ def is_weak(wrapper: str) -> bool:
 def layers(line: bytes) -> Iterator[tuple[str, Carried]]:
     """(names of wrappers, what they hold) of a line, the outermost first; nothing of a bare one."""
     names: list[str] = []
-    carried = Carried(line)
+    carried = Carried(unmarked(line))
     while len(names) < MAX_LAYERS:
         found = next(
             ((name, it) for name, unwrap in WRAPPERS.items() if (it := unwrap(carried.line))),
@@ -203,6 +203,7 @@ class Unwrapper:
                 choose, and must not pass for a line of its own.
         """
         self.time = None
+        line = unmarked(line)
         pieces = self._pieces
         for unwrap in self._steps:
             if (carried := unwrap(line)) is None:

@@ -8,7 +8,7 @@ template (`/users/{id}`): where only it is logged, it MUST name nobody.
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, clean, decode, unreadable
+from intake.formats._base import Parser, clean, decode, is_object, unreadable
 from intake.formats._record import Record, RecordReader, marked_share
 from intake.line import Parsed
 from intake.settings import IntakeSettings
@@ -145,7 +145,7 @@ class AwsApiGateway:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:
-            if line.lstrip()[:1] == b"{":
+            if is_object(line):
                 return read(line)
             return _parse_text(line, vouched=vouched)
 
@@ -160,7 +160,7 @@ def _is_own(match: re.Match[str]) -> bool:
 
 
 def _is_marked(line: bytes) -> bool:
-    return line.lstrip()[:1] == b"{" and len(set(_OWN.findall(line))) >= 2
+    return is_object(line) and len(set(_OWN.findall(line))) >= 2
 
 
 FORMAT = AwsApiGateway()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from intake.formats._base import Parser, absent, clean, decode, split_url, unreadable
+from intake.formats._base import Parser, absent, clean, decode, is_object, split_url, unreadable
 from intake.formats._names import path_of
 from intake.formats._record import Finish, Record, RecordReader
 from intake.formats.nginx import is_address, is_address_list
@@ -181,7 +181,7 @@ class Envoy:
         parse = self.parser(IntakeSettings())
         known = 0
         for line in lines:
-            if line.lstrip()[:1] == b"{" and _MARK.search(line) is None:
+            if is_object(line) and _MARK.search(line) is None:
                 continue
             try:
                 parse(line)
@@ -198,7 +198,7 @@ class Envoy:
         read_json = RecordReader(settings, NAMES, finish=finish).parser()
 
         def parse(line: bytes) -> Parsed:
-            if line.lstrip()[:1] == b"{":
+            if is_object(line):
                 return read_json(line)
             return _read_text(line, is_trusted=is_trusted)
 

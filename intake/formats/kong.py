@@ -8,7 +8,7 @@ its user name, else its id. A request that an `anonymous` consumer let through i
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser
+from intake.formats._base import Parser, is_object
 from intake.formats._record import Record, RecordReader, marked_share
 from intake.formats.nginx import FORMAT as NGINX
 from intake.line import Parsed
@@ -98,7 +98,7 @@ class Kong:
         read_text = NGINX.parser(settings)
 
         def parse(line: bytes) -> Parsed:
-            return read(line) if line.lstrip()[:1] == b"{" else read_text(line)
+            return read(line) if is_object(line) else read_text(line)
 
         return parse
 

@@ -94,6 +94,7 @@ def trailing(rest: str) -> tuple[str | None, str | None]:
     upstreams. The request id is the last field: before it, 32 hex digits may be a session.
     """
     forwarded = request_id = None
+    rest = rest.rstrip()
     if '"' in rest and (quoted := _FIRST_QUOTED.search(rest)):
         found = quoted[1]
         # A private address with a port is where it was sent on to, not where it came from.

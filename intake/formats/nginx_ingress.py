@@ -4,10 +4,9 @@ A line in, `Parsed` out. Upstream fields are lists ("a, b : c") where a request 
 `$req_id` is the client's own X-Request-ID if it sent one. It MUST raise nothing but `Unreadable`.
 """
 
-import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, share, unreadable
+from intake.formats._base import Parser, is_object, share, unreadable
 from intake.formats._compiled import compiled, first_of
 from intake.formats._nginx_layout import nginx_layout
 from intake.formats._record import RecordReader
@@ -30,7 +29,6 @@ FORMATS = (
 # Names of the documented JSON that no other logger uses so.
 _JSON_NAMES = (("requestquery", "query"), ("requestid", "request_id"), ("vhost", "host"))
 _JSON_MARKS = (b'"request_proto"', b'"request_query"', b'"vhost"')
-_JSON = re.compile(rb"\s*+\{")
 
 
 class NginxIngress:
@@ -47,9 +45,7 @@ class NginxIngress:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that has all of the fields after the user agent, or the JSON's names."""
-        own = [
-            line for line in lines if not _JSON.match(line) or all(m in line for m in _JSON_MARKS)
-        ]
+        own = [line for line in lines if not is_object(line) or all(m in line for m in _JSON_MARKS)]
         return share(own, self.parser(IntakeSettings())) * len(own) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
@@ -59,7 +55,7 @@ class NginxIngress:
         json = RecordReader(settings, _JSON_NAMES, wrappers=False).parser()
 
         def parse(line: bytes) -> Parsed:
-            return json(line) if _JSON.match(line) else text(line)
+            return json(line) if is_object(line) else text(line)
 
         return parse
 

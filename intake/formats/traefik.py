@@ -9,7 +9,7 @@ taken from the right, where only Traefik writes, and a quote ends a field unless
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, clean, decode, split_request, unreadable
+from intake.formats._base import Parser, clean, decode, is_object, split_request, unreadable
 from intake.formats._record import Record, RecordReader, marked_share
 from intake.line import Parsed
 from intake.settings import IntakeSettings
@@ -196,7 +196,7 @@ class Traefik:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:
-            if line.lstrip()[:1] == b"{":
+            if is_object(line):
                 return read(line)
             return _parse_text(line, vouched=vouched)
 

@@ -37,9 +37,9 @@ def meaning(parse, line):
     return {name: said[name] for name in parsed.__struct_fields__ if name in said}
 
 
-def meanings(log):
+def meanings(log, before=b"", after=b""):
     parse = discover()[log.parent.name].parser(IntakeSettings())
-    return [meaning(parse, line) for line in lines_of(log)]
+    return [meaning(parse, before + line + after) for line in lines_of(log)]
 
 
 def expected_of(log):
@@ -53,6 +53,22 @@ def test_golden(log):
     found = detect(lines_of(log))
     assert found is not None
     assert found.name == log.parent.name
+
+
+ROUND_A_LINE = [
+    ("Windows' line end", b"", b"\r"),
+    ("an editor's mark", b"\xef\xbb\xbf", b""),
+    ("copytruncate", b"\0\0", b""),
+    ("spaces behind", b"", b"  "),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"), ROUND_A_LINE, ids=[c[0] for c in ROUND_A_LINE]
+)
+@pytest.mark.parametrize("log", LOGS, ids=[f"{log.parent.name}/{log.name}" for log in LOGS])
+def test_what_stands_round_a_line_is_no_part_of_it(log, name, before, after):
+    assert meanings(log, before, after) == meanings(log)
 
 
 def test_there_are_logs_of_every_format_in_the_folder():

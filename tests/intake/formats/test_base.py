@@ -11,10 +11,12 @@ from intake.formats._base import (
     decode,
     detect,
     discover,
+    is_object,
     share,
     split_request,
     split_url,
     unescape,
+    unmarked,
     unreadable,
 )
 from intake.line import Parsed, Unreadable
@@ -186,3 +188,33 @@ def test_reasons_that_say_more():
     assert Timeless(parsed).parsed is parsed
     assert issubclass(NoRequest, Unreadable)
     assert issubclass(Timeless, Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"a \r", b"a \r"),
+        (b"\xef\xbb\xbfa", b"a"),
+        (b"\0\0 \xef\xbb\xbf\ta", b"a"),
+        (b"\xe9t\xe9", b"\xe9t\xe9"),
+        (b"", b""),
+        (b"\0", b""),
+    ],
+)
+def test_what_stands_before_a_line(line, expected):
+    assert unmarked(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"{}", True),
+        (b'\xef\xbb\xbf {"a":1}', True),
+        (b"\0\0{", True),
+        (b"[{}]", False),
+        (b"a {", False),
+        (b"", False),
+    ],
+)
+def test_what_begins_as_an_object(line, expected):
+    assert is_object(line) is expected

@@ -147,6 +147,24 @@ def test_shippers(name, record, expected):
     assert message(json.dumps(record).encode()) == expected
 
 
+MARK = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("syslog", b"<134>Nov 22 10:00:00 web nginx: " + LINE),
+        ("docker", in_docker(LINE.decode() + "\n")),
+        ("cri", in_cri(LINE)),
+        ("message", json.dumps({"message": LINE.decode()}).encode()),
+    ],
+)
+@pytest.mark.parametrize("before", [MARK, b"\0\0", b" "])
+def test_what_stands_before_a_carrier(name, line, before):
+    assert Unwrapper(name, set())(before + line) == LINE
+    assert list(layers(before + line)) == list(layers(line))
+
+
 def test_layers():
     inner = b"<134>Nov 22 10:00:00 web nginx: " + LINE
     found = list(layers(in_cri(inner)))
