@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 from threading import Event
 
 import pytest
@@ -77,6 +78,44 @@ def test_the_same_lines_with_their_secrets_masked(read):
     assert (line.masked, b"s-u-15" in line.data, b"/api/v1/users/u-15/profile" in line.data) == (
         True, False, True,
     )  # fmt: skip
+
+
+def in_docker(text):
+    return json.dumps({"log": text, "stream": "stdout", "time": "2026-11-22T09:00:00Z"}) + "\n"
+
+
+def of_iis(lines):
+    """Lines of IIS that begin with what says how to read them."""
+    yield "#Fields: date time c-ip cs-username cs-method cs-uri-stem cs(Cookie) sc-status\n"
+    for text in lines:
+        record = json.loads(text)
+        day, clock = record["@timestamp"].rstrip("Z").split("T")
+        yield (
+            f"{day} {clock} {record['source']['ip']} - GET {record['url']['original']} "
+            f"a=b;+ASP.NET_SessionId={record['session']['id']} 200\n"
+        )
+
+
+OTHERS = [
+    ("carried", lambda lines: map(in_docker, lines), 0),
+    ("a line says how others are written", of_iis, 1),
+    ("both", lambda lines: map(in_docker, of_iis(lines)), 1),
+]
+
+
+@pytest.mark.parametrize(("name", "written", "before"), OTHERS, ids=[c[0] for c in OTHERS])
+def test_lines_in_a_form_that_was_learned(name, written, before, tmp_path):
+    path = tmp_path / f"{name}.log"
+    path.write_text("".join(written(_attack.ordinary(20))))
+    read = Read(tmp_path, path)
+    places = {
+        read.offsets[n + before]: _attack.START_MS + 1000 * read.second(n) for n in SOME
+    }  # fmt: skip
+    found = list(Again(read.sources, IntakeSettings()).lines(read.source, places))
+    assert [line.sha256 for line in found] == [
+        hashlib.sha256(read.lines[n + before]).hexdigest() for n in SOME
+    ]
+    assert [(line.masked, b"s-u-" in line.data) for line in found] == [(True, False)] * len(SOME)
 
 
 def grown(log, _read):
