@@ -86,7 +86,7 @@ def in_docker(text, **fields):
 def test_docker():
     assert docker(in_docker('a "b"\n')) == Carried(b'a "b"', Z, "stdout", whole=True)
     assert docker(in_docker("a", stream="stderr")) == Carried(b"a", Z, "stderr", whole=False)
-    assert docker(in_docker("é\n", attrs={"x": "y"})).line == "é".encode()
+    assert docker(in_docker("é\n", attrs={"x": "y"})) == Carried("é".encode(), Z, "stdout")
     broken = in_docker("x\n").replace(b"x", b"\xff")
     assert docker(broken) == Carried(b"\\xff", Z, "stdout")
 
@@ -108,7 +108,7 @@ def test_cri():
     assert cri(in_cri(LINE, b"P", b"stderr")) == Carried(LINE, time, "stderr", whole=False)
     assert cri(in_cri(LINE, b"F:x")) == Carried(LINE, time, "stdout", whole=True)
     assert cri(in_cri(b"").rstrip()) == Carried(b"", time, "stdout")
-    assert cri(in_cri(b" a  b ")).line == b" a  b "
+    assert cri(in_cri(b" a  b ")) == Carried(b" a  b ", time, "stdout")
     offset = b"2026-11-22T11:00:00+01:00 stdout F a"
     assert cri(offset) == Carried(b"a", "2026-11-22T11:00:00+01:00", "stdout")
 
@@ -186,7 +186,7 @@ def test_layers():
 
 def unwrapped(lines, wrapper="cri"):
     unwrap = Unwrapper(wrapper, set())
-    found = []
+    found: list[bytes | str] = []
     for line in lines:
         try:
             found.append(unwrap(line))
@@ -204,7 +204,7 @@ def test_the_rest_of_a_split_line_passes_for_no_line():
 
 
 def test_the_rest_of_a_split_line_is_known_after_a_restart():
-    pieces = set()
+    pieces: set[str] = set()
     with pytest.raises(Unreadable, match="partial"):
         Unwrapper("docker", pieces)(in_docker("a"))
     assert pieces == {"stdout"}
