@@ -6,7 +6,7 @@ nothing but `Unreadable` MUST leave `RecordReader.parser`.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -15,7 +15,6 @@ from intake.formats import _lenient
 from intake.formats._base import (
     Parser,
     Timeless,
-    share,
     split_request,
     split_url,
     unreadable,
@@ -386,15 +385,3 @@ def _split(line: str) -> tuple[str, str, str | None]:
     if line[0] == "/" and " " not in line:
         return "", line, None
     return split_request(line, escaped=False)
-
-
-def marked_share(
-    lines: Sequence[bytes],
-    is_marked: Callable[[bytes], object],
-    parser: Callable[[IntakeSettings], Parser],
-) -> float:
-    """The share of lines that carry a format's own marks and that its parser understands."""
-    marked = [line for line in lines if is_marked(line)]
-    if not marked:
-        return 0.0
-    return share(marked, parser(IntakeSettings())) * len(marked) / len(lines)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from intake.formats._base import NoRequest, Parser, clean
-from intake.formats._record import Record, RecordReader, marked_share
+from intake.formats._record import Record, RecordReader
+from intake.formats._sniffing import marked_share
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 

@@ -13,6 +13,7 @@ import orjson
 from intake.formats._base import Parser, share
 from intake.formats._names import path_of
 from intake.formats._record import CORE, Plan, Record, RecordReader
+from intake.formats._sniffing import default_parser
 from intake.formats._values import NOTHING, Imprecise
 from intake.line import Parsed
 from intake.settings import IntakeSettings, Join
@@ -144,6 +145,7 @@ class EcsReader(RecordReader):
                     or target.__class__ is not str or target[0] != "/"
                     or status.__class__ is not int or not 0 <= status < 1000
                     or size.__class__ is not int or size < 0
+                    or "headers" in response
                 ):  # fmt: skip
                     return long_way(line)
                 if not whole and "query" in url and (query := url["query"]):
@@ -212,6 +214,11 @@ class EcsReader(RecordReader):
         return plan
 
 
+def _addressless(_settings: IntakeSettings) -> Parser:
+    """A parser that also takes lines without an address: they are no less ECS."""
+    return EcsReader(_ADDRESSLESS).parser()
+
+
 class Ecs:
     """The format of Elastic Common Schema records."""
 
@@ -228,7 +235,7 @@ class Ecs:
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that also has the objects of ECS."""
         marked = [line for line in lines if _MARKS.search(line)]
-        return share(marked, self.parser(_ADDRESSLESS)) * len(marked) / len(lines)
+        return share(marked, default_parser(_addressless)) * len(marked) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

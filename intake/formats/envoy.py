@@ -16,6 +16,7 @@ from functools import lru_cache
 from intake.formats._base import Parser, absent, clean, decode, is_object, split_url, unreadable
 from intake.formats._names import path_of
 from intake.formats._record import Finish, Record, RecordReader
+from intake.formats._sniffing import default_parser
 from intake.formats.nginx import is_address, is_address_list
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -178,7 +179,7 @@ class Envoy:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is Envoy's, TCP or HTTP; of JSON, what has response flags."""
-        parse = self.parser(IntakeSettings())
+        parse = default_parser(self.parser)
         known = 0
         for line in lines:
             if is_object(line) and _MARK.search(line) is None:

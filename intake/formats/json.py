@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from intake.formats._base import Parser
 from intake.formats._record import RecordReader
+from intake.formats._sniffing import default_parser
 from intake.line import Unreadable
 from intake.settings import IntakeSettings
 
@@ -31,7 +32,7 @@ class Json:
         And next to nothing of objects whose names settings may still explain: most are records of
         another kind, which must not outweigh a few requests beside them.
         """
-        parse = self.parser(IntakeSettings())
+        parse = default_parser(self.parser)
         score = 0.0
         for line in lines:
             try:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from intake.formats._base import Parser, clean, decode, unreadable
 from intake.formats._record import Record, RecordReader
+from intake.formats._sniffing import default_parser
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
 
@@ -68,7 +69,7 @@ class Logfmt:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """0.8 of the share that tells of requests and their answers, be it without a time."""
-        parse = self.parser(IntakeSettings())
+        parse = default_parser(self.parser)
         known = 0
         for line in lines:
             try:

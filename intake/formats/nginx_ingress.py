@@ -10,6 +10,7 @@ from intake.formats._base import Parser, is_object, share, unreadable
 from intake.formats._compiled import compiled, first_of
 from intake.formats._nginx_layout import nginx_layout
 from intake.formats._record import RecordReader
+from intake.formats._sniffing import default_parser
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 
@@ -46,7 +47,7 @@ class NginxIngress:
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that has all of the fields after the user agent, or the JSON's names."""
         own = [line for line in lines if not is_object(line) or all(m in line for m in _JSON_MARKS)]
-        return share(own, self.parser(IntakeSettings())) * len(own) / len(lines)
+        return share(own, default_parser(self.parser)) * len(own) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

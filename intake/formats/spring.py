@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from intake.formats._base import Parser, clean, decode, share, unreadable
+from intake.formats._sniffing import default_parser
 from intake.formats._unescaped import unescaped
 from intake.formats._values import trace_id_of
 from intake.formats.nginx import is_address
@@ -80,7 +81,7 @@ class Spring:
             for line in lines
             if clean(line).endswith(b" ms") or _message(decode(clean(line)))[0]
         ]
-        return share(own, self.parser(IntakeSettings())) * len(own) / len(lines)
+        return share(own, default_parser(self.parser)) * len(own) / len(lines)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

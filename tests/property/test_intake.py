@@ -162,10 +162,10 @@ def logs(draw):
     return [line.encode() + b"\n" for line in lines]
 
 
-def read(lines, cuts):
+def read(lines, cuts, format_="json"):
     """What frames of these lines come to, cut before the lines numbered in `cuts`."""
     configured = settings(trust={"principal": "gateway"})
-    reader = Reader(configured, Judge(configured, (), Tables(), digest), "json")
+    reader = Reader(configured, Judge(configured, (), Tables(), digest), format_)
     state = SourceState("s", "log")
     reader.begin(state, b"".join(lines).split(b"\n"))
     found, offset = [], 0
@@ -249,6 +249,28 @@ def test_what_unwrapping_costs_grows_as_the_line_does():
 @given(logs(), st.lists(st.integers(0, 100), max_size=8))
 def test_any_split_into_frames_gives_the_same(lines, cuts):
     assert joined(read(lines, cuts)) == joined(read(lines, ()))
+
+
+NGINX = b'192.0.2.7 - 17 [22/Nov/2026:10:00:00 +0000] "GET /users/18 HTTP/1.1" 200 5 "-" "curl/8"'
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([1, 3, 21, 40])), max_size=4),
+    logs(),
+    st.lists(st.integers(0, 200), max_size=8),
+)
+def test_any_split_gives_the_same_where_formats_change(runs, records, cuts):
+    kinds = [
+        [line.rstrip(b"\n") for line in records],
+        [NGINX],
+        [b"2026-11-22T10:00:00Z stdout F " + NGINX, b"2026-11-22T10:00:00Z stderr P {"],
+        [b"INFO ready", b'{"level":"info"}'],
+    ]
+    lines = [
+        kinds[kind][n % len(kinds[kind])] + b"\n" for kind, count in runs for n in range(count)
+    ]
+    lines += records
+    assert joined(read(lines, cuts, "auto")) == joined(read(lines, (), "auto"))
 
 
 @cache

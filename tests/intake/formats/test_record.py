@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.formats import _record
-from intake.formats._record import RecordReader, marked_share
+from intake.formats._record import RecordReader
+from intake.formats._sniffing import marked_share
 from intake.line import Parsed, Unreadable
 from intake.settings import Fields, IdentityHeader, IntakeSettings, Trust
 
