@@ -21,7 +21,7 @@ FIND_PYTHON = for name in $(PYTHON) python3.11 python3 python3.12 python3.13 pyt
 	        "Install python3.11 (on Debian and Ubuntu also python3.11-venv)," \
 	        "or name one: make setup PYTHON=/path/to/python3.11" >&2; exit 1; fi
 
-.PHONY: help setup dev run check test bench bench-kafka bench-evidence chaos lock up down clean
+.PHONY: help setup dev run check test bench bench-kafka bench-evidence bench-sources chaos lock up down clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -89,6 +89,10 @@ bench-kafka: $(DEV) $(BENCH)/.done ## a worker on a real Kafka beside bare Faust
 
 bench-evidence: $(DEV) ## the log, its check, a real Elasticsearch and look-backs beside bare figures
 	@$(PY) -m benchmarks.evidence
+
+bench-sources: $(DEV) ## a million requests joined; a million lines of a real rsyslog over three kills
+	@$(PY) -m benchmarks.join
+	@$(PY) -m benchmarks.shipping
 
 chaos: $(DEV) ## kill, freeze and cut off workers and brokers; writes docs/reliability.md (an hour)
 	@$(PY) -m benchmarks.chaos
