@@ -4,6 +4,8 @@ A line in, `Parsed` out. ClientAddr is the direct peer. ClientHost is X-Forwarde
 entry point trusts who sent it, else the peer again: its last address is what a trusted proxy added.
 In the text, Traefik writes a client's `"` as `\"` but a client's `\` as it is: so the fields are
 taken from the right, where only Traefik writes, and a quote ends a field unless `\` is before it.
+A Basic user name stands there bare, also a wrong one: with a time and a quote in it, a client can
+move its own time and target, but not its address, status or size. The JSON has no such hole.
 """
 
 import re
