@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.detection import KNOWN, SURE, Formats, SourceLines, Written, again
+from intake.detection import DENSE, KNOWN, SPARSE, SURE, Formats, SourceLines, Written, again
 from intake.line import Unreadable
 from intake.settings import IntakeSettings
 
@@ -281,3 +281,12 @@ def test_a_carried_line_is_no_bare_one():
     forged = b'x [22/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 5'
     assert Source().read(syslog(forged), cri(forged)) == ["not_this_format"] * 2
     assert Source().formats.best([syslog(forged)]) is None
+
+
+def test_after_long_nothing_only_some_lines_are_tried():
+    source = Source()
+    source.read(*[TEXT] * (DENSE + 500))
+    found = source.read(*[NGINX] * 40)
+    lost = found.count("not_this_format")
+    assert lost < SPARSE
+    assert found == ["not_this_format"] * lost + ["192.0.2.7"] * (40 - lost)
