@@ -151,9 +151,14 @@ class Identity:
             # Not accepted: whoever it said it was, it was not.
             claimed, claims = self._claims(line, "")
             return Caller("", "", "unlogged", claimed, "", False, claims)
-        token = None
+        token, fault = None, _NO_FAULT
         if line.authorization or line.jwt_payload:
             token = self.tokens.read(line.authorization or "", line.jwt_payload or "")
+            fault = token.fault
+            named = line.principal or (self._vouched and line.asserted)
+            if fault and not named and credentials.provenance in TRUSTED:
+                # Where others are vouched for, it is no credential: nobody has logged in.
+                token = None
         principal, provenance, qualified, behalf = self._who(line, token, credentials)
         if not principal:
             # Nothing but white space, perhaps, in a field that names somebody on other lines.
@@ -188,7 +193,7 @@ class Identity:
             claims,
             behalf,
             qualified,
-            token.fault if token is not None else "",
+            fault,
         )
 
     def _who(self, line: Parsed, token: Token | None, credentials: Credentials) -> _Who:
@@ -302,6 +307,7 @@ class Identity:
         return known
 
 
+_NO_FAULT: TokenFault = ""
 _FIELDS: dict[Provenance, str] = {
     "verified": "principal", "gateway": "principal", "unverified": "asserted",
     "asserted": "asserted",

@@ -39,6 +39,10 @@ _LOGIN_HOST = re.compile(
     r"|.+\.(?:okta|oktapreview|auth0|onelogin|amazoncognito|b2clogin|ciamlogin)\.com"
 )
 _PAGE = re.compile(r"\.(?:html?|php|aspx?|jspx?|do|cgi)$")
+_CLIENT_LEFT = frozenset({499, 460})
+"""What nginx and AWS load balancers write where the client did not wait for the answer."""
+_NO_ANSWER = _CLIENT_LEFT | {101, 304, 408}
+"""After these a write may have happened."""
 _STATUSES = re.compile(r"\b[1-5]\d\d\b")
 
 
@@ -72,7 +76,7 @@ def outcome_of(
         return _read_outcome(method, status, size, unsure=known_error or graphql)
     if 200 <= status < 300:
         return "possible" if status == 202 or known_error or graphql else "proven"
-    if status == 0 or status >= 500 or status in {101, 304, 408, 499} or status in _REDIRECTS:
+    if status == 0 or status >= 500 or status in _NO_ANSWER or status in _REDIRECTS:
         return "possible"
     return "denied"
 
@@ -139,7 +143,7 @@ def _read_outcome(method: str, status: int, size: int, *, unsure: bool) -> Outco
         # Without a Location it may be a signed download as well as a login.
         return "metadata" if method == "HEAD" else "possible"
     # Nobody logged that there was no body, so there may have been one.
-    return "possible" if status in {0, 499} and size != 0 else "denied"
+    return "possible" if (not status or status in _CLIENT_LEFT) and size != 0 else "denied"
 
 
 def certainty_of(outcome: Outcome, basis: Basis, *, learned: bool = False) -> Certainty:

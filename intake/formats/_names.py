@@ -88,7 +88,8 @@ _ANYWHERE = {
         labels.contexterror""",
     "hop": "proxyprotocoladdr",
     "trace": "traceid trace.id trace oteltraceid ddtraceid tr",
-    "location": "senthttplocation",
+    "location": "senthttplocation upstreamhttplocation responselocation redirectlocation",
+    "redirect": "location",
     "upstream_status": "upstreamstatus upstreamstatuscode upstream.status",
 }
 _IN_REQUEST = {

@@ -88,6 +88,12 @@ def _put_upstream_status(parsed: Parsed, value: Any) -> None:
         parsed.upstream_status = statuses
 
 
+def _put_redirect(parsed: Parsed, value: Any) -> None:
+    # Of this name is a region of a cloud, too.
+    if (said := text(value)) is not None and said.startswith(("/", "http://", "https://")):
+        parsed.location = said
+
+
 def internal(header: str) -> Put:
     """Notes that a line carries this internal header."""
 
@@ -126,6 +132,7 @@ PUTTERS: dict[str, Put] = {
     "authorization": _put_authorization,
     "remote_user": _put_remote_user,
     "owners": _put_owners,
+    "redirect": _put_redirect,
     "trace": _put_trace,
     "upstream_status": _put_upstream_status,
 }

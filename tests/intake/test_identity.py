@@ -264,6 +264,39 @@ def test_a_gateway_does_not_vouch_for_a_forgery():
     assert [caller.provenance for caller in callers] == ["gateway", "gateway", "unverified"]
 
 
+FORGED = signed("ES256", 7, kid="a", sub="18", sid="s")
+UNSIGNED = jwt("none", signature="", sub="18", sid="s")
+# name, fields of the first line, of the second, the second's principal, authentication, session,
+# what is false
+FALSE = [
+    ("forged", {"authorization": verified(sub="17")}, {"authorization": FORGED}, "", "anonymous",
+     "", "forged"),
+    ("unsigned", {"authorization": verified(sub="17")}, {"authorization": UNSIGNED}, "",
+     "anonymous", "", "unsigned"),
+    ("its cookie stays", {"authorization": verified(sub="17")},
+     {"authorization": FORGED, "session": "c"}, "", "anonymous", digest("c"), "forged"),
+    ("the gateway names somebody", {"user": "17"}, {"user": "19", "authorization": UNSIGNED},
+     "19", "known", digest(UNSIGNED.removeprefix("Bearer ")), "unsigned"),
+    ("near miss: nobody is vouched for", {"authorization": FORGED}, {"authorization": FORGED},
+     "18", "known", digest(FORGED.removeprefix("Bearer ")), "forged"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "principal", "authentication", "session", "fault"),
+    [case[1:] for case in FALSE], ids=[case[0] for case in FALSE],
+)  # fmt: skip
+def test_a_false_token_is_no_credential_where_others_are_vouched_for(
+    first, second, principal, authentication, session, fault
+):
+    who, credentials = identity(verifier=KEYS), Credentials()
+    who.caller(get("/", **first), credentials)
+    caller = who.caller(get("/", **second), credentials)
+    assert (caller.principal, caller.authentication, caller.session, caller.token) == (
+        principal, authentication, session, fault
+    )  # fmt: skip
+
+
 # name, settings, fields of the line, session
 NEXT = jwt(sub="17", iat=AT)
 SESSIONS = [

@@ -65,6 +65,7 @@ def test_effect(method, last_word, declared, override, effect):
         ("POST", "write", 303, 0, "possible"),
         ("POST", "write", 408, 0, "possible"),
         ("POST", "write", 499, 0, "possible"),
+        ("POST", "write", 460, 0, "possible"),
         ("POST", "write", 502, 0, "possible"),
         ("POST", "write", 0, -1, "possible"),
         ("POST", "write", 403, 9, "denied"),

@@ -109,6 +109,8 @@ CASES = [
      parsed(authorization="Bearer abc", forwarded="6.6.6.6, 203.0.113.9",
             origin="https://o.example", fetch_site="cross-site", override_method="DELETE")),
     ("no headers", but("http__request__headers"), parsed(claimed=None)),
+    ("headers of the answer", but(http__response__headers={"Location": "/users/17"}),
+     parsed(location="/users/17")),
     ("the machine that logged is not the host", but(host={"name": "web-1"}, agent={"id": "f1"},
         log={"offset": 1, "file": {"path": "/var/log/x"}}, message="GET /zzz"), parsed()),
     ("outcome says nothing", but(event__outcome="failure"), parsed()),
@@ -228,7 +230,8 @@ PATHS = st.sampled_from(
     http__request__headers__authorization http__request__headers__x-forwarded-for
     http__request__headers__host http__request__headers__user-agent http__response
     http__response__status_code http__response__body http__response__body__bytes
-    http__response__bytes url url__path url__query url__original url__full url__domain
+    http__response__bytes http__response__headers__location url url__path url__query url__original
+    url__full url__domain
     user_agent user_agent__original session session__id trace trace__id labels
     labels__resource_owner labels__security_context_error organization__id user_id remote_user uri
     method status request headers xff session_id host timestamp claims source.ip url.query

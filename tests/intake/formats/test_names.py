@@ -38,7 +38,8 @@ KNOWN = [
     ("http_origin", "origin"), ("sec-fetch-site", "fetch_site"),
     ("http_x_http_method_override", "override_method"), ("upstream_status", "upstream_status"),
     ("target_user", "owners"), ("x_real_ip", "client"), ("http_forwarded", "forwarded_elements"),
-    ("CF-Connecting-IP", "client"), ("sent_http_location", "location"), ("x-b3-traceid", "trace"),
+    ("CF-Connecting-IP", "client"), ("sent_http_location", "location"),
+    ("location", "redirect"), ("upstream_http_location", "location"), ("x-b3-traceid", "trace"),
     ("request_time", None), ("request_length", None), ("upstream_addr", None),
     ("server.ip", None), ("response.headers.set-cookie", None), ("level", None),
 ]  # fmt: skip

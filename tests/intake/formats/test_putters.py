@@ -23,6 +23,8 @@ CASES = [
     ("remote user", "remote_user", "ann", line(asserted="ann", basic_user=True)),
     ("owners", "owners", ["18, 19", 20, None], line(owners=("18", "19", "20"))),
     ("trace", "trace", f"00-{TRACE}-b7ad6b7169203331-01", line(trace_id=TRACE)),
+    ("where a redirect leads", "redirect", "/login", line(location="/login")),
+    ("the region of a cloud", "redirect", "West Europe", line()),
     ("what is no trace", "trace", "mine", line()),
     ("upstream statuses", "upstream_status", [502, 200], line(upstream_status="502, 200")),
     ("upstream status", "upstream_status", 200, line(upstream_status="200")),
