@@ -8,7 +8,9 @@ from intake.route_learning import RouteLearner
 from intake.settings import IntakeSettings
 from tests.intake._lines import Court, get
 
-DOCUMENT = {"paths": {"/cards/{userId}": {"get": {}}, "/loans/{id}": {"get": {}}}}
+DOCUMENT: dict[str, object] = {
+    "paths": {"/cards/{userId}": {"get": {}}, "/loans/{id}": {"get": {}}}
+}
 
 
 def report(lines, *, configured=(), document=None):

@@ -3,74 +3,11 @@ from random import Random
 import pytest
 
 from intake.halves import half_of
-from intake.identity import Caller
 from intake.join import HOLD_S, Joiner
 from intake.line import Parsed
 from intake.settings import Join
-from records.ids import event_id
 from tests.intake._lines import AT
-
-JOIN = Join(gateway=["gateway*.log"], service=["*service.log"])
-NOBODY = Caller("", "", "unlogged", "", "", False)
-
-
-def user(name):
-    return Caller(name, "gateway", "known", "", "", False)
-
-
-class Logs:
-    """Two logs, read line by line in the order in which a test names them."""
-
-    def __init__(self, **given):
-        self.joiner = Joiner(JOIN, **given)
-        self.offsets = {"gw": 0, "svc": 0, "svc2": 0}
-        self.now_ms = AT
-        self.seen = []
-
-    def read(self, source, request="", at_s=0.0, path="/users/7", *, status=200, method="GET",
-             trace="", who="", owners=(), late=False):  # fmt: skip
-        gateway = source == "gw"
-        parsed = Parsed(
-            AT + int(at_s * 1000),
-            "198.51.100.7" if gateway else "",
-            method,
-            path,
-            status,
-            request_id=request or None,
-            trace_id=trace or None,
-            owners=owners,
-        )
-        self.offsets[source] += 1
-        half = half_of(
-            source,
-            self.offsets[source],
-            b"line",
-            parsed,
-            user(who) if who else NOBODY,
-            gateway=gateway,
-            credentials="",
-            late=late,
-        )
-        self.now_ms = max(self.now_ms, parsed.time_ms)
-        return self.keep(self.joiner.take(half, self.now_ms))
-
-    def keep(self, ready):
-        found = [
-            event_id(one.half.source, one.half.offset)
-            + (f"+{event_id(one.service.source, one.service.offset)}" if one.service else "")
-            for one in ready
-        ]
-        self.seen += found
-        return found
-
-    def gw(self, *given, **said):
-        return self.read("gw", *given, **said)
-
-    def svc(self, *given, **said):
-        return self.read("svc", *given, **said)
-
-    def rest(self):
-        return self.keep(self.joiner.flush())
+from tests.intake._logs import JOIN, NOBODY, W3C, Logs
 
 
 @pytest.mark.parametrize(
@@ -95,7 +32,6 @@ def test_patterns_may_name_whole_paths():
     assert joiner.is_gateway("access.log") is None
 
 
-W3C = "4bf92f3577b34da6a3ce929d0e0e4736"
 PAIRS = [
     # name, the gateway's line, the service's line
     ("request id", {"request": "r1"}, {"request": "r1"}),
@@ -212,114 +148,6 @@ def test_one_trace_of_several_requests_joins_none():
 
 
 # Clients choose request ids.
-
-
-def test_an_attacker_cannot_pass_as_whom_they_repeat():
-    """A fixed id: the attacker's line at the gateway must not get the neighbour's principal."""
-    logs = Logs()
-    logs.gw("fixed")  # the attacker's
-    logs.gw("fixed")  # the neighbour's
-    logs.svc("fixed", who="u-7", owners=("u-7",))
-    logs.svc("fixed", who="mallory", owners=("u-7",))
-    logs.rest()
-    assert sorted(logs.seen) == ["gw-1", "gw-2", "svc-1", "svc-2"]
-
-
-def test_nor_by_being_first():
-    """Whoever had the id first has spent it: no later line of the same request is given away."""
-    logs = Logs()
-    logs.gw("fixed")
-    assert logs.svc("fixed", who="u-7", owners=("u-7",)) == ["gw-1+svc-1"]
-    assert logs.gw("fixed") == ["gw-2"]
-    assert logs.svc("fixed", who="mallory", owners=("u-7",)) == ["svc-2"]
-
-
-def test_nor_by_being_last():
-    """Two callers at the service wait for one line at the gateway, and it may be of either."""
-    logs = Logs()
-    logs.svc("fixed", who="u-7", owners=("u-7",))
-    logs.svc("fixed", who="mallory", owners=("u-7",))
-    assert logs.gw("fixed") == []
-    logs.gw("fixed")
-    logs.rest()
-    assert sorted(logs.seen) == ["gw-1", "gw-2", "svc-1", "svc-2"]
-
-
-def test_nor_by_a_spelling():
-    logs = Logs()
-    logs.gw("fixed", path="/users/7")
-    logs.gw("fixed", path="/users/%37?x")
-    logs.svc("fixed", who="u-7")
-    logs.rest()
-    assert sorted(logs.seen) == ["gw-1", "gw-2", "svc-1"]
-
-
-def test_one_id_of_requests_that_can_be_told_apart():
-    """Every call of a page has the page's id; a retry after a refusal has it too."""
-    logs = Logs()
-    logs.gw("page", path="/users/7")
-    logs.gw("page", path="/users/7/orders")
-    logs.gw("page", path="/users/7", status=401)
-    assert logs.svc("page", path="/users/7/orders") == ["gw-2+svc-1"]
-    assert logs.svc("page", path="/users/7", status=401) == ["gw-3+svc-2"]
-    assert logs.svc("page", path="/users/7") == ["gw-1+svc-3"]
-
-
-def test_somebody_elses_id_on_another_path_joins_nobody():
-    """Framing: mallory reads u-8 with the id of u-7's request."""
-    logs = Logs()
-    logs.gw("r7", path="/users/8")
-    logs.gw("r7", path="/users/7")
-    assert logs.svc("r7", path="/users/7", who="u-7") == ["gw-2+svc-1"]
-    assert logs.svc("r7", path="/users/8", who="mallory") == ["gw-1+svc-2"]
-
-
-def test_a_repeated_id_is_new_again_later():
-    logs = Logs()
-    logs.gw("r1")
-    logs.svc("r1")
-    for at_s in (30, 60):
-        logs.gw("x", at_s=at_s)
-        logs.svc("x", at_s=at_s)
-    logs.gw("r1", at_s=61)
-    assert logs.svc("r1", at_s=61) == ["gw-4+svc-4"]
-
-
-def test_nor_by_a_flood_of_one_id():
-    """What there was no room for is known to have been there."""
-    logs = Logs()
-    for number in range(32):
-        logs.gw("fixed", path=f"/flood/{number}")
-    logs.gw("fixed")
-    logs.svc("fixed", path="/flood/1")
-    logs.gw("fixed")
-    logs.svc("fixed", who="u-7")
-    logs.rest()
-    assert [one for one in logs.seen if "+" in one] == ["gw-2+svc-1"]
-    assert len(logs.seen) == 35
-
-
-def test_nor_by_a_flood_of_one_trace():
-    logs = Logs()
-    for number in range(33):
-        logs.svc(trace=W3C, path=f"/users/{number}")
-    logs.gw(trace=W3C, path="/users/7")
-    logs.rest()
-    assert not [one for one in logs.seen if "+" in one]
-
-
-def test_ten_thousand_lines_of_one_id_cost_what_others_do():
-    logs = Logs()
-    for number in range(10_000):
-        logs.gw("same", path=f"/users/{number}", trace=W3C)
-    assert len(logs.joiner._gateways.requests["same"]) == 32
-    logs.rest()
-    assert logs.joiner._gateways.requests == {}
-    assert sorted(set(logs.seen)) == sorted(logs.seen)
-    assert len(logs.seen) == 10_000
-
-
-# How long a half waits.
 
 
 def test_a_half_waits_until_both_logs_have_passed_its_window():

@@ -71,6 +71,7 @@ class Receiver:
     def __init__(self, folder, how):
         self.folder = folder
         self.port, self.metrics = free_ports(2)
+        listen: dict[str, object]
         if how is BULK:
             listen = {"http": {"address": f"127.0.0.1:{self.port}", "token_env": "SHIP_TOKEN"}}
         else:
@@ -105,6 +106,8 @@ class Receiver:
         self.begin()
         found = _COUNTED.search(self.process.output())
         self.process.stop()
+        if found is None:
+            raise RuntimeError(f"reading the start of run: {self.process.output()}")
         return tuple(int(number.replace(",", "")) for number in found.groups())
 
 

@@ -58,7 +58,7 @@ def journal(tmp_path):
 
 
 async def taken(inbox, lines):
-    found = []
+    found: list[bytes] = []
     async with asyncio.timeout(WAIT_S):
         while len(found) < lines:
             deliveries = inbox.take(1 << 20)

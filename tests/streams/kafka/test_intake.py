@@ -168,7 +168,12 @@ def test_rejected_lines_go_to_the_deadletter():
     dead = [o for o in one.collect(idle=False) if o.topic == NAMES.deadletter]
     headers = [dict(o.headers) for o in dead]
     assert [(h["reason"], h["source"], h["offset"], h["name"]) for h in headers] == [
-        (b"not_this_format", headers[0]["source"], str(3 << 20).encode(), b"breachline.access.raw/1"),
+        (
+            b"not_this_format",
+            headers[0]["source"],
+            str(3 << 20).encode(),
+            b"breachline.access.raw/1",
+        ),
         (b"too_long", b"a1b2c3d4e5f60718", b"0", b"access.log"),
     ]
     assert headers[1]["sha256"] == FAULT[2].encode()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from streams.listen.inbox import Inbox, identity
+from streams.listen.inbox import Delivery, Inbox, identity
 from streams.listen.journald import JournaldListener
 from streams.listen.settings import Journald
 
@@ -59,7 +59,7 @@ def record(cursor, message, unit="caddy.service"):
 
 
 async def taken(inbox, lines):
-    found = []
+    found: list[Delivery] = []
     async with asyncio.timeout(WAIT_S):
         while sum(one.lines for one in found) < lines:
             found += inbox.take(1 << 20)

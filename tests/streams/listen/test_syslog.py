@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from streams.listen.inbox import Inbox
+from streams.listen.inbox import Delivery, Inbox
 from streams.listen.settings import Syslog
 from streams.listen.syslog import SyslogListener
 from tests.streams.listen._certificates import Authority
@@ -31,7 +31,7 @@ async def listening(inbox=None, **settings):
 
 async def taken(inbox, lines):
     """Deliveries until there are so many lines; not settled."""
-    found = []
+    found: list[Delivery] = []
     async with asyncio.timeout(WAIT_S):
         while sum(one.lines for one in found) < lines:
             found += inbox.take(1 << 20)
@@ -126,7 +126,7 @@ def test_the_end_of_a_connection_ends_its_last_message():
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"<1>a\n<1>b")
             writer.write_eof()
-            found = []
+            found: list[Delivery] = []
             while len(said(found)) < 2:
                 found += (more := await taken(inbox, 1))
                 inbox.settle(more)
