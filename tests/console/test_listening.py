@@ -45,6 +45,6 @@ def test_certificates_are_looked_at(tmp_path):
 
 @pytest.mark.parametrize(("found", "state"), [("/usr/bin/journalctl", "ok"), (None, "wrong")])
 def test_the_journal_needs_its_program(monkeypatch, found, state):
-    monkeypatch.setattr(listening.shutil, "which", lambda _name: found)
+    monkeypatch.setattr("shutil.which", lambda _name: found)
     ((_, was, _),) = results(journald={"units": ["caddy.service"]})
     assert was == state
