@@ -52,6 +52,7 @@ class Judge:
         sources = [source.route for source in settings.ownership]
         self.routes = Routes(settings.routes, settings.sensitive, sources, listed)
         self._owners = Ownerships(settings, tables)
+        self.learned = self._owners.learned
         self._permissions = Permissions(settings, tables)
         self._canaries = listed
         self._people = tables.people
@@ -118,7 +119,7 @@ class Judge:
                 graphql=route.graphql,
                 credential=route.category == "credential",
             )
-            if (made := self._owners.learned) and caller.principal and not caller.claim_only:
+            if (made := self.learned) and caller.principal and not caller.claim_only:
                 asked = self.tenants.asked(line.tenant, place.tenant)
                 made.created(line, method, place, caller.principal, outcome, asked)
         if outcome == "ignored":
@@ -264,7 +265,7 @@ class Judge:
         if place.source:
             asked = self.tenants.asked(line.tenant, place.tenant)
             judged = self._owners.judged(place, caller.principal, line.time_ms, asked)
-            if outcome == "proven" and (made := self._owners.learned) and not caller.claim_only:
+            if outcome == "proven" and (made := self.learned) and not caller.claim_only:
                 made.deleted(line.method, place, caller.principal, asked)
             return judged
         if place.candidates:
@@ -369,8 +370,8 @@ class Judge:
             yield "intake.sessions", key, value
         for key, value in self._signals.homes.take_dirty():
             yield "intake.homes", key, value
-        if self._owners.learned is not None:
-            for key, value in self._owners.learned.take_dirty():
+        if self.learned is not None:
+            for key, value in self.learned.take_dirty():
                 yield "intake.learned", key, value
         for key, value in self.routes.slugs.take_dirty():
             yield "intake.slugs", key, value
@@ -382,8 +383,8 @@ class Judge:
         self.promotion.load(load_state("intake.promotion"))
         self.sessions.load(load_state("intake.sessions"))
         self._signals.homes.load(load_state("intake.homes"))
-        if self._owners.learned is not None:
-            self._owners.learned.load(load_state("intake.learned"))
+        if self.learned is not None:
+            self.learned.load(load_state("intake.learned"))
         self.routes.slugs.load(load_state("intake.slugs"))
 
 

@@ -41,11 +41,16 @@ class Learned:
         self._owners: OrderedDict[str, tuple[str, int]] = OrderedDict()
         """Key of the object -> (owner, how many were made before it)."""
         self._made = 0
+        self._learned: set[str] = set()
         self._dirty: set[str] = set()
 
     def learns(self, route: str) -> bool:
         """Whether this source's owners are learned."""
         return route in self._sources
+
+    def has_learned(self, route: str) -> bool:
+        """Whether it saw anybody make an object of this source."""
+        return route in self._learned
 
     def owner(self, route: str, item: str, tenant: str = "") -> str:
         """Who made an object, "" where that is not known."""
@@ -109,6 +114,7 @@ class Learned:
                 continue
             self._owners[key] = (principal, self._made)
             self._made += 1
+            self._learned.add(route)
             self._dirty.add(key)
             if len(self._owners) > MOST:
                 self._dirty.add(self._owners.popitem(last=False)[0])
@@ -126,6 +132,7 @@ class Learned:
         for key, found in sorted(kept, key=lambda one: one[1][1]):
             self._owners[key] = found
             self._made = found[1] + 1
+            self._learned.add(key.partition("\n")[0].partition("#")[0])
 
 
 def _key(route: str, item: str, tenant: str) -> str:

@@ -99,7 +99,8 @@ class Join(Settings):
 
     gateway: list[str]
     service: list[str]
-    window: Seconds = 10
+    window: Seconds = Field(default=10, gt=0, le=40)
+    """A half waits for 45 s at most, and lines of one log are out of order by up to 5."""
 
 
 class Trust(Settings):

@@ -29,6 +29,8 @@ _APACHE = (
     '\\"x_user_id\\":\\"%{X-User-ID}i\\"}" breachline'
 )
 _TRUST = "intake: {trust: {principal: gateway}}"
+_WHOLE_LINES = frozenset({"apache", "nginx", "nginx-ingress"})
+"""Of these the line that adds the principal adds the session as well."""
 _MAX_ROUTES = 5
 _SHOWN_PAIRS = 3
 
@@ -56,7 +58,9 @@ class Unsaid(msgspec.Struct, frozen=True):
     excess: Mapping[str, int] = {}
     """Route -> ids of single requests that were too many to be judged."""
     sources: Mapping[str, str] = {}
-    """Route of an ownership source -> how it knows: file, http or learn."""
+    """Route of an ownership source -> how it knows: file, http, learn; or nothing_learned."""
+    home: Sequence[str] = ()
+    """Issuers whose subjects are taken for the users that paths name."""
 
 
 def hints(
@@ -103,12 +107,9 @@ def hints(
                 events,
                 "No event has a session: several sessions of one attacker, or two people behind "
                 "one address, cannot be told apart.",
-                "intake: {fields: {session: session.id}}    # a session id or token; kept as a "
-                "keyed digest"
-                if formats & {"ecs", "json"}
-                else "the same line"
-                if found and found[0].missing == "principal"
-                else line,
+                "the same line"
+                if found and found[0].missing == "principal" and formats & _WHOLE_LINES
+                else _session_line(formats),
             )
         )
     for route, (count, principals, ids) in sorted(incomparable.items(), key=lambda x: -x[1][0])[
@@ -125,7 +126,7 @@ def hints(
         )
     unsaid = unsaid or Unsaid()
     if unsaid.apart:
-        found.append(_issuers(unsaid.apart))
+        found.append(_issuers(unsaid.apart, unsaid.home))
     if unsaid.pairs and (incomparable or unsaid.apart):
         found[-1] = _proposed(found[-1], unsaid.pairs)
     if len(unsaid.tenants) > 1:
@@ -135,7 +136,17 @@ def hints(
     return found
 
 
-def _issuers(apart: Mapping[str, int]) -> Hint:
+def _session_line(formats: AbstractSet[str]) -> str:
+    if formats & _WHOLE_LINES:
+        return _line_for(formats)
+    field = "session.id" if formats & {"ecs", "json"} else "session_id"
+    return (
+        f"intake: {{fields: {{session: {field}}}}}    # the field with a session id or token; "
+        "kept as a keyed digest"
+    )
+
+
+def _issuers(apart: Mapping[str, int], home: Sequence[str]) -> Hint:
     events = sum(apart.values())
     names = sorted(apart, key=lambda issuer: (-apart[issuer], issuer))[:_MAX_ROUTES]
     return Hint(
@@ -143,8 +154,8 @@ def _issuers(apart: Mapping[str, int]) -> Hint:
         events,
         f"{events:,} events are of subjects of {', '.join(names)}, who are not known to be the "
         "users that paths name: the same subject of two issuers is two people.",
-        f"intake: {{jwt: {{issuers: [{names[0]}]}}}}    # name every issuer whose subjects "
-        "are those users; others through identities, as ISSUER#SUBJECT,user",
+        f"intake: {{jwt: {{issuers: [{', '.join([*home, names[0]])}]}}}}    # every issuer whose "
+        "subjects are those users; others through identities, as ISSUER#SUBJECT,user",
     )
 
 
@@ -190,7 +201,7 @@ def _unknown_owners(tally: Tally, known: Collection[str], sources: Mapping[str, 
     return [
         _unknown(count, route, _way(route, sources))
         for count, route in sorted(routes, reverse=True)[:_MAX_ROUTES]
-        if count and _way(route, sources) != "http"
+        if count
     ]
 
 
@@ -207,6 +218,29 @@ def _unknown(count: int, route: str, way: str) -> Hint:
     if way == "learn":
         says = f"{count:,} events on {route}: objects of unknown owners, made before the log began."
         return Hint("owner", count, says, "older logs: whoever made an object there owns it")
+    if way == "nothing_learned":
+        says = (
+            f"{count:,} events on {route}: whoever makes an object there owns it, and no line says "
+            "that one was made: neither a PUT nor a POST with a Location was answered 201."
+        )
+        return Hint(
+            "owner",
+            count,
+            says,
+            "the answer's Location to the log, such as "
+            "$sent_http_location; intake: {fields: {location: PATH}} if it has another name",
+        )
+    if way == "http":
+        says = (
+            f"{count:,} events on {route}: their owners are asked for only where an incident rests "
+            "on them. Reads of others' objects there open none by themselves."
+        )
+        return Hint(
+            "owner",
+            count,
+            says,
+            "a file of owners instead, an export for example: " + _owners_file(route),
+        )
     if way == "file":
         says = f"{count:,} events on {route}: objects that stand in no row of its owners file."
         return Hint("owner", count, says, "their rows to that file")
@@ -214,8 +248,14 @@ def _unknown(count: int, route: str, way: str) -> Hint:
         "owner",
         count,
         f"{count:,} events on {route}: nobody says whose object it is.",
+        _owners_file(route),
+    )
+
+
+def _owners_file(route: str) -> str:
+    return (
         f'intake: {{ownership: [{{route: "{route.partition("?")[0]}", file: owners.csv, '
-        "object: object_id, owner: user_id}]}",
+        "object: object_id, owner: user_id}]}"
     )
 
 

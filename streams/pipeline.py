@@ -58,6 +58,7 @@ class Pipeline:
             source.route: "http" if source.http else "learn" if source.learn else "file"
             for source in settings.intake.ownership
         }
+        self._issuers = settings.intake.jwt.issuers
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
         jwks = settings.intake.jwt.jwks
@@ -234,8 +235,19 @@ class Pipeline:
             self.judge.tenants.seen,
             comparison.pairings.proposed(),
             self.judge.excess.routes,
-            self._owned,
+            self._ways(),
+            self._issuers
+            or sorted({s.credentials.issuers.home for s in self.sources.values()} - {""}),
         )
+
+    def _ways(self) -> dict[str, str]:
+        """Route of an ownership source -> how it knows, as `Unsaid.sources` has it."""
+        if (learned := self.judge.learned) is None:
+            return self._owned
+        return {
+            route: "nothing_learned" if way == "learn" and not learned.has_learned(route) else way
+            for route, way in self._owned.items()
+        }
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -118,7 +118,10 @@ def test_it_is_bounded_and_restored_as_it_was(monkeypatch):
         f"{NOTES}\n{n}": n > 1 for n in range(5)
     }
     again = Log(NOTES)
+    assert not again.learned.has_learned(NOTES)
     again.learned.load(iter(sorted(kept.items())))
+    assert again.learned.has_learned(NOTES)
+    assert log.learned.has_learned(NOTES)
     for one in (log, again):
         one.say("PUT", "/api/v1/notes/9", "u-9")
         assert [one.owner(str(n)) for n in (2, 3, 4, 9)] == ["", "u-3", "u-4", "u-9"]

@@ -37,6 +37,12 @@ def test_networks_are_canonical():
             r"quotes round each of them",
         ),
         ("log format without a time", {"log_format": {"apache": ["%h %r"]}}, "log %t too"),
+        ("joined at once", {"join": {"gateway": ["a"], "service": ["b"], "window": 0}}, "window"),
+        (
+            "joined too late",
+            {"join": {"gateway": ["a"], "service": ["b"], "window": "41s"}},
+            "less than or equal to 40",
+        ),
         ("accounts are a list", {"service_accounts": "batch"}, "service_accounts"),
     ],
 )

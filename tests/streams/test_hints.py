@@ -35,6 +35,8 @@ CASES = [
     ("nobody vouches for the user", ASSERTED, {"nginx"}, ["trust"], "trust: {principal: gateway}"),
     ("no session in JSON", NO_SESSION, {"json"}, ["session"], "fields: {session:"),
     ("no session in nginx", NO_SESSION, {"nginx"}, ["session"], "$cookie_session"),
+    ("no session in Kong", NO_SESSION, {"kong"}, ["session"], "fields: {session: session_id}"),
+    ("no user in HAProxy", NOBODY, {"haproxy"}, ["principal"], "captured.response.1"),
     ("an owner that nobody knows", [*GOOD, *ORDERS], {"ecs"}, ["owner"], '"/orders/{object}"'),
 ]
 
@@ -102,6 +104,8 @@ UNSAID = [
      "intake: {jwt: {issuers: [https://b.example]}}"),
     ("the issuer of most", Unsaid(apart={"https://a.example": 1, "https://b.example": 4}), {},
      ["issuer"], "issuers: [https://b.example]"),
+    ("an issuer beside our own", Unsaid(apart={"https://b.example": 4}, home=["https://a.example"]),
+     {}, ["issuer"], "issuers: [https://a.example, https://b.example]"),
     ("one tenant", Unsaid(tenants={"acme": 4}), {}, [], ""),
     ("tenants", Unsaid(tenants={"acme": 4, "umbrella": 2}), {}, ["tenant"],
      "fields: {tenant: organization.id}"),
@@ -141,7 +145,24 @@ def test_requests_with_too_many_ids_are_told_of():
     [
         ("file", ["objects that stand in no row of its owners file."]),
         ("learn", ["objects of unknown owners, made before the log began."]),
-        ("http", []),
+        (
+            "nothing_learned",
+            [
+                (
+                    "whoever makes an object there owns it, and no line says that one was "
+                    "made: neither a PUT nor a POST with a Location was answered 201."
+                )
+            ],
+        ),
+        (
+            "http",
+            [
+                (
+                    "their owners are asked for only where an incident rests on them. Reads of "
+                    "others' objects there open none by themselves."
+                )
+            ],
+        ),
     ],
 )
 def test_a_source_that_does_not_know_is_told_of_in_its_way(way, says):

@@ -218,6 +218,30 @@ def test_what_no_configuration_explains_is_passed_on(tmp_path, store, pipeline_o
     assert unsaid.pairs == [(user.format(n), str(1000 + n)) for n in range(20)]
 
 
+def test_issuers_that_are_ours_and_what_was_learned_are_passed_on(tmp_path, store, pipeline_on):
+    log = tmp_path / "tokens.log"
+    line = {
+        "@timestamp": "2026-11-22T10:00:03.120Z",
+        "source": {"ip": "192.0.2.7"},
+        "http": {
+            "request": {
+                "method": "PUT",
+                "headers": {"authorization": f"Bearer {signed(sub='17', iss='https://a.example')}"},
+            },
+            "response": {"status_code": 201},
+        },
+        "url": {"original": "/notes/7"},
+    }
+    log.write_text(json.dumps(line) + "\n")
+    ownership = [{"route": f"/{kind}/{{object}}", "learn": True} for kind in ("notes", "lists")]
+    settings = Settings.model_validate({"intake": {"ownership": ownership}})
+    pipeline = pipeline_on(store, settings=settings)
+    take_all(pipeline, store, read_frames(str(log), pipeline.book))
+    unsaid = pipeline.unsaid()
+    assert unsaid.home == ["https://a.example"]
+    assert unsaid.sources == {"/notes/{object}": "learn", "/lists/{object}": "nothing_learned"}
+
+
 def coverage(store):
     (one,) = store.incidents()
     return one.coverage
