@@ -1,10 +1,9 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from intake.formats.apache import FORMAT
-from intake.line import Parsed, Unreadable
-from intake.settings import IntakeSettings, LogFormat, Trust
+from intake.line import Parsed
+from intake.settings import LogFormat, Trust
+from tests.intake.formats._lines import readers
 
 AT = 1_795_341_603_000
 TIME = "[22/Nov/2026:10:00:03 +0000]"
@@ -72,8 +71,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def parse(data, settings=None):
-    return FORMAT.parser(settings or IntakeSettings())(data)
+parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), CASES, ids=[c[0] for c in CASES])
@@ -95,25 +93,21 @@ def test_lines(name, data, expected):
     ],
 )
 def test_what_is_no_line(data, reason):
-    with pytest.raises(Unreadable) as caught:
-        parse(data)
-    assert caught.value.reason == reason
+    assert outcome(data) == reason
 
 
 def test_an_owner_who_vouches_for_remote_user():
-    settings = IntakeSettings(trust=Trust(principal="gateway"))
-    assert parse(line(user="ann"), settings) == parsed(principal="ann", logs_principal=True)
-    assert parse(line(), settings) == parsed(logs_principal=True)
+    trust = Trust(principal="gateway")
+    assert parse(line(user="ann"), trust=trust) == parsed(principal="ann", logs_principal=True)
+    assert parse(line(), trust=trust) == parsed(logs_principal=True)
 
 
 def test_configured_log_formats_come_first():
-    settings = IntakeSettings(
-        log_format=LogFormat(apache=[r"%h %l %u %t \"%r\" %>s %b \"%{X-User-ID}i\""])
-    )
-    assert parse(line(answer="304 -", rest=' "17"'), settings) == parsed(
-        status=304, size=0, claimed="17"
-    )
-    assert parse(line(rest=' "-" "-"'), settings) == parsed(), "the usual ones are still read"
+    log_format = LogFormat(apache=[r"%h %l %u %t \"%r\" %>s %b \"%{X-User-ID}i\""])
+    found = parse(line(answer="304 -", rest=' "17"'), log_format=log_format)
+    assert found == parsed(status=304, size=0, claimed="17")
+    usual = parse(line(rest=' "-" "-"'), log_format=log_format)
+    assert usual == parsed(), "the usual ones are still read"
 
 
 @pytest.mark.parametrize(
@@ -132,14 +126,3 @@ def test_configured_log_formats_come_first():
 )  # fmt: skip
 def test_sniff(name, lines, expected):
     assert FORMAT.sniff(lines) == pytest.approx(expected)
-
-
-@given(st.one_of(st.binary(), st.text().map(str.encode)), st.integers(0, 150))
-def test_any_bytes_are_a_line_or_unreadable(junk, at):
-    good = line(peer="h.example:80 192.0.2.1", rest=' "-" "curl/8" "203.0.113.9"')
-    for data in (junk, good[:at] + junk + good[at:], good[:at] + junk):
-        try:
-            found = parse(data)
-        except Unreadable:
-            continue
-        assert isinstance(found, Parsed)

@@ -1,4 +1,4 @@
-from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,9 @@ from intake.formats._base import (
 )
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
+from tests.intake.formats._lines import answer, torn, unlike
 
+GOLDEN = Path(__file__).parents[2] / "golden" / "intake"
 COMBINED = b'192.0.2.1 - - [22/Nov/2026:10:00:03 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8"'
 MAIN = COMBINED + b' "203.0.113.9"'
 COMMON = b'192.0.2.1 - - [22/Nov/2026:10:00:03 +0000] "GET /a HTTP/1.1" 200 5'
@@ -63,6 +65,12 @@ def test_detect(name, lines, expected):
     assert (found.name if found else None) == expected
 
 
+def written_by(name):
+    """Lines that servers of this format wrote: those of its golden logs."""
+    logs = sorted((GOLDEN / name).glob("*.log"))
+    return [line for log in logs for line in log.read_bytes().split(b"\n") if line]
+
+
 def test_every_module_with_a_format_is_found_under_its_name():
     formats = discover()
     assert {"apache", "ecs", "json", "nginx"} <= set(formats)
@@ -84,12 +92,24 @@ def test_every_format_shows_lines_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", sorted(discover()))
-@given(data=st.one_of(st.binary(), st.text().map(str.encode)))
+@given(data=st.data())
 def test_every_format_keeps_the_promise_of_parsers(name, data):
+    found = discover()[name]
+    parse = found.parser(IntakeSettings())
+    for line in data.draw(st.sampled_from(written_by(name)).flatmap(torn)):
+        assert isinstance(answer(parse, line), Parsed | str)
+        assert 0 <= found.sniff([line or b"x"]) <= 1
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+@pytest.mark.parametrize("part", [b"1", b":", b'"', b"[", b"{", b"=", b" -", b"/ ", b"\t"])
+def test_a_huge_line_of_one_thing_is_refused_as_a_short_one_is(name, part):
     parse = discover()[name].parser(IntakeSettings())
-    with suppress(Unreadable):
-        assert isinstance(parse(data), Parsed)
-    assert 0 <= discover()[name].sniff([data or b"x"]) <= 1
+
+    def refused(line):
+        return isinstance(answer(parse, line), str)
+
+    assert unlike(refused, lambda n: part * n, lambda _: True) == []
 
 
 @pytest.mark.parametrize(

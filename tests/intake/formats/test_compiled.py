@@ -7,6 +7,7 @@ from intake.formats._compiled import compiled, first_of
 from intake.formats._nginx_layout import nginx_layout
 from intake.line import Parsed, Unreadable
 from intake.settings import Fields, IdentityHeader, IntakeSettings, Join, Trust
+from tests.intake.formats._lines import hex_escaped
 
 AT = 1_795_341_603_000
 TIME = "22/Nov/2026:10:00:03 +0000"
@@ -239,15 +240,8 @@ def test_a_huge_line_of_lists_is_refused_as_a_short_one_is(part):
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters='"\\\n')), st.text())
 def test_no_header_can_forge_another(agent, junk):
-    # As nginx escapes: what is no printable ASCII, and quotes, become \xNN.
-    def written(value):
-        return "".join(
-            chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\' else f"\\x{byte:02X}"
-            for byte in value.encode("utf-8", "replace")
-        )
-
     text = BEGIN + ' "$http_user_agent" "$http_x_user_id" "$http_x_evil"'
-    found = nginx(text, f'{LINE} "{written(agent)}" "17" "{written(junk)}"')
+    found = nginx(text, f'{LINE} "{hex_escaped(agent)}" "17" "{hex_escaped(junk)}"')
     assert found is not None
     assert (found.peer, found.target, found.status, found.claimed) == ("192.0.2.1", "/a", 200, "17")
 

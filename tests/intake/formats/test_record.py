@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,9 +12,11 @@ from intake.formats._record import RecordReader
 from intake.formats._sniffing import marked_share
 from intake.line import Parsed, Unreadable
 from intake.settings import Fields, IdentityHeader, IntakeSettings, Trust
+from tests.intake.formats._lines import answer, changed
 
 AT = 1_795_341_603_000
 BASE = {"ts": AT // 1000, "remote_addr": "192.0.2.1", "method": "GET", "uri": "/a", "status": 200}
+but = without = partial(changed, BASE)
 
 
 def parsed(method="GET", target="/a", status=200, size=-1, peer="192.0.2.1", **rest):
@@ -22,14 +25,6 @@ def parsed(method="GET", target="/a", status=200, size=-1, peer="192.0.2.1", **r
 
 def read(record, settings=None):
     return RecordReader(settings or IntakeSettings()).parser()(orjson.dumps(record))
-
-
-def but(**changes):
-    return {**BASE, **changes}
-
-
-def without(*names, **changes):
-    return {name: value for name, value in but(**changes).items() if name not in names}
 
 
 CASES = [
@@ -354,12 +349,5 @@ READER = RecordReader(IntakeSettings(internal_headers=["X-User-ID"])).parser()
 @given(st.dictionaries(NAMES, VALUES, max_size=12))
 def test_any_record_is_a_line_or_unreadable_and_memory_changes_nothing(record):
     line = json.dumps(record).encode()
-
-    def answer(parse):
-        try:
-            return parse(line)
-        except Unreadable as why:
-            return why.reason
-
     fresh = RecordReader(IntakeSettings(internal_headers=["X-User-ID"])).parser()
-    assert answer(READER) == answer(READER) == answer(fresh)
+    assert answer(READER, line) == answer(READER, line) == answer(fresh, line)
