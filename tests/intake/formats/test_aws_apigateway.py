@@ -104,8 +104,6 @@ TEXTS = [
 ]  # fmt: skip
 
 BAD = [
-    ("another text", b"hello world"),
-    ("nothing", b""),
     ("no id", line(ids="").rstrip()),
     ("combined", line(ids='"-" "curl/8"')),
     ("websocket", f'203.0.113.7 - - [{TIME}] "MESSAGE $default x=" 200 {ID}'.encode()),

@@ -92,6 +92,15 @@ def test_every_format_shows_lines_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", sorted(discover()))
+def test_what_no_format_reads(name):
+    found = discover()[name]
+    parse = found.parser(IntakeSettings())
+    other = "not_json" if all(map(is_object, found.examples)) else "not_this_format"
+    refused = [answer(parse, line) for line in (b"hello world", b"", b"\0" * 100)]
+    assert refused == [other, other, "binary"]
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
 @given(data=st.data())
 def test_every_format_keeps_the_promise_of_parsers(name, data):
     found = discover()[name]

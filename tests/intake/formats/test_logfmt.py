@@ -69,8 +69,6 @@ CASES = [
 ]  # fmt: skip
 
 BAD = [
-    ("another text", b"hello world", "not_this_format"),
-    ("nothing", b"", "not_this_format"),
     ("json", b'{"time":"2026-11-22T10:00:03Z"}', "not_this_format"),
     ("nginx with named fields",
      b'192.0.2.1 - - [22/Nov/2026:10:00:03 +0000] "GET / HTTP/1.1" 200 5 "-" "-" rt=0.1 uct="0.0"',
@@ -81,7 +79,6 @@ BAD = [
     ("no address", START.encode() + b" method=GET path=/a status=200", "no_address"),
     ("no request", START.encode() + b' msg="started" remote_addr=192.0.2.1', "no_request"),
     ("bad status", line().replace(b"=200", b"=ok"), "bad_status"),
-    ("NULs", b"\0" * 100, "binary"),
 ]  # fmt: skip
 
 
@@ -113,11 +110,21 @@ def test_keys_that_the_configuration_names():
 
 
 def test_sniff_knows_requests_and_no_other_pairs():
+    bad = {name: data for name, data, _ in BAD}
     assert FORMAT.sniff([line()] * 4) == pytest.approx(0.8)
     assert FORMAT.sniff([line(), b"junk", b"\xff\0", b'{"a":1}']) == pytest.approx(0.2)
     # Where a log has no times, those of syslog may be had.
-    assert FORMAT.sniff([BAD[6][1]]) == pytest.approx(0.8)
-    assert FORMAT.sniff([BAD[3][1], BAD[8][1], b"level=info ts=2026-11-22T10:00:03Z msg=up"]) == 0
+    assert FORMAT.sniff([bad["no time"]]) == pytest.approx(0.8)
+    assert (
+        FORMAT.sniff(
+            [
+                bad["nginx with named fields"],
+                bad["no request"],
+                b"level=info ts=2026-11-22T10:00:03Z msg=up",
+            ]
+        )
+        == 0
+    )
     assert FORMAT.sniff([START.encode() + b" remote_addr=192.0.2.1 path=/a"]) == 0
 
 
