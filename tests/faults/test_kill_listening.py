@@ -47,15 +47,23 @@ class Service:
         first = self._said.readline()
         assert first.startswith("Listening: HTTP on "), first + self._said.read()
         self.url = "http://" + first.removeprefix("Listening: HTTP on ").rstrip(".\n")
+        self._follows = threading.Event()
         # Or it would wait for somebody to read what it says.
-        self._reader = threading.Thread(target=self._said.read, daemon=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _read(self):
+        for line in self._said:
+            if line.startswith("Following:"):
+                self._follows.set()
 
     def kill(self):
         self._child.kill()
         self.wait()
 
     def end(self):
+        # A signal that comes while it still starts ends it as it ends any program.
+        assert self._follows.wait(60)
         self._child.terminate()
         return self.wait()
 
