@@ -31,6 +31,8 @@ class Tally:
         if case.actor.type == "ip" and named and all(named):
             self._prints = set().union(*named)
         self._waiting: list[Exposure] = []
+        self.usual: frozenset[str] = frozenset()
+        """Ids that the actor asked for again and again before: their own, or a neighbour's."""
 
     def add(self, exposure: Exposure) -> bool:
         """Count an exposure of this case's actors if it belongs; False if nothing changed."""
@@ -56,6 +58,8 @@ class Tally:
             return False
         if exposure.principal and awaits(exposure):
             # It is foreign or own, and no fan-out is needed to tell.
+            return False
+        if exposure.target in self.usual:
             return False
         return self._prints is None or exposure.fingerprint in self._prints
 
@@ -125,6 +129,7 @@ def refold(
     for session in sorted(case.sessions.keys() - others):
         add_session(case, tally, session, store, until_ms)
     if case.undetermined:
+        tally.usual = _usual(case, store, step_ms)
         for exposure in _burst(case, tally, store, step_ms, until_ms):
             tally.add(exposure)
     return tally
@@ -170,6 +175,24 @@ def _forward(case: Case, tally: Tally, store: ExposureStore, until_ms: int) -> N
             tally.count(exposure)
         else:
             tally.note(exposure)
+
+
+def _usual(case: Case, store: ExposureStore, step_ms: int) -> frozenset[str]:
+    """Undetermined targets that were asked for on two occasions before the actor's fan-out.
+
+    Nobody says whose a request of one address was: people behind it come back to their own data,
+    while a walk visits an id once. What was tried right before is part of the walk.
+    """
+    before_ms = min(finding.start_ms for finding in case.undetermined) - BURST_MS
+    first: dict[str, int] = {}
+    usual: set[str] = set()
+    for exposure in store.exposures_of([case.actor], before_ms - step_ms, before_ms):
+        target, time_ms = exposure.target, exposure.time_ms
+        if not target or exposure.verdict != "undetermined":
+            continue
+        if time_ms - first.setdefault(target, time_ms) > BURST_MS:
+            usual.add(target)
+    return frozenset(usual)
 
 
 def _burst(

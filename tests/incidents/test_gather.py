@@ -93,6 +93,41 @@ def test_bursts(minutes, findings, expected):
     assert tally.ledger.users() == sorted(f"v{m}" for m in expected)
 
 
+USUAL = [
+    # name, minutes at which the address asked for `own`, whether it is a victim's
+    ("not before", [1], True),
+    ("once before", [-60, 1], True),
+    ("a neighbour's", [-60, -30, 1], False),
+    ("the same neighbour, elsewhere in the burst", [-60, -30, -1, 6], False),
+    ("one visit of several requests", [-60, -58, -55, 1], True),
+    ("right before", [-11, -4, 1], True),
+    ("long before", [-26 * 60, -25 * 60, 1], True),
+    ("again after it", [1, 30, 60], True),
+]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "is_victim"), [c[1:] for c in USUAL], ids=[c[0] for c in USUAL]
+)
+def test_who_came_back_to_an_id_before_is_no_victim(minutes, is_victim):
+    own = [foreign(IP, T0 + m * MINUTE, "own", **UNKNOWN) for m in minutes]
+    walk = undetermined(0, 0.5, 1)
+    exposures = sorted([*own, *walk], key=lambda exposure: exposure.time_ms)
+    _, tally = fold(IP, exposures, fan_out(0, 1))
+    assert tally.ledger.users() == sorted([*(["own"] if is_victim else []), "v0", "v0.5", "v1"])
+
+
+def test_a_crowd_at_home_does_not_lengthen_the_burst():
+    crowd = [
+        foreign(IP, T0 + m * MINUTE, f"n{m % 3}", **{**UNKNOWN, "fingerprint": "any"})
+        for m in range(-120, 0)
+    ]
+    later = [foreign(IP, T0 + m * MINUTE, f"n{m % 3}", **UNKNOWN) for m in range(1, 120)]
+    after = [foreign(IP, T0 + 119 * MINUTE, "new", **UNKNOWN)]
+    _, tally = fold(IP, [*crowd, *undetermined(0), *later, *after], fan_out(0, 1))
+    assert tally.ledger.users() == ["v0"]
+
+
 PRINTS = [
     ("only the named fingerprint", IP, [fan_out(0, 1)], ["v0"]),
     ("none named", IP, [fan_out(0, 1, fingerprints=())], ["other", "v0"]),
