@@ -248,15 +248,22 @@ def _unknown(count: int, route: str, way: str) -> Hint:
         "owner",
         count,
         f"{count:,} events on {route}: nobody says whose object it is.",
-        _owners_file(route),
+        _owners_file(route) + _owner_route(route),
     )
 
 
 def _owners_file(route: str) -> str:
     return (
-        f'intake: {{ownership: [{{route: "{route.partition("?")[0]}", file: owners.csv, '
+        f'intake: {{ownership: [{{route: "{route}", file: owners.csv, '
         "object: object_id, owner: user_id}]}"
     )
+
+
+def _owner_route(route: str) -> str:
+    if route.count("{object}") != 1:
+        return ""
+    match = route.replace("{object}", "{owner}")
+    return f'\nor, if these are ids of users: intake: {{routes: [{{match: "{match}"}}]}}'
 
 
 def _line_for(formats: AbstractSet[str]) -> str:

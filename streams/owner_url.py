@@ -4,11 +4,13 @@ A template and objects in, what is wrong with it or the URL to ask out. An objec
 wrote: it MUST stay one part of the path or query, whatever is in it.
 """
 
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 ONE, SEVERAL = "{object}", "{objects}"
 LONGEST_OBJECT = 256
+_NAMED = re.compile(r"\{[^{}]*\}")
 
 
 def problem_of(template: str) -> str:
@@ -23,6 +25,8 @@ def problem_of(template: str) -> str:
         return f"not an http or https URL: {write}"
     if parts.username is not None or parts.password is not None:
         return "take user and password out of the URL, and use token_env or token_file"
+    if other := next((name for name in _NAMED.findall(template) if name not in {ONE, SEVERAL}), ""):
+        return f"{other} cannot be filled in, only the object: {write}"
     if "{" in parts.netloc or template.count(ONE) + template.count(SEVERAL) != 1:
         return f"name the object once, behind the host: {write}"
     return "a URL that is asked has no fragment" if parts.fragment else ""

@@ -23,6 +23,10 @@ ORDERS = [
     event(n, route="/orders/{object}", object="7", targets=(), verdict="undetermined")
     for n in range(4)
 ]
+QUERIES = [
+    event(n, route="/orders?ids={object}", object="7", targets=(), verdict="undetermined")
+    for n in range(4)
+]
 
 CASES = [
     # name, events, formats, what is missing, words in what to add
@@ -38,6 +42,14 @@ CASES = [
     ("no session in Kong", NO_SESSION, {"kong"}, ["session"], "fields: {session: session_id}"),
     ("no user in HAProxy", NOBODY, {"haproxy"}, ["principal"], "captured.response.1"),
     ("an owner that nobody knows", [*GOOD, *ORDERS], {"ecs"}, ["owner"], '"/orders/{object}"'),
+    (
+        "or the owner's own id",
+        [*GOOD, *ORDERS],
+        {"ecs"},
+        ["owner"],
+        '\nor, if these are ids of users: intake: {routes: [{match: "/orders/{owner}"}]}',
+    ),
+    ("an id in the query", QUERIES, {"ecs"}, ["owner"], 'route: "/orders?ids={object}"'),
 ]
 
 

@@ -28,6 +28,10 @@ WRITE = "write https://host/owners/{object}, or https://host/owners?ids={objects
         ("https://a.example/owners", f"name the object once, behind the host: {WRITE}"),
         ("https://{object}.example/", f"name the object once, behind the host: {WRITE}"),
         ("https://a.example/{object}/{objects}", f"name the object once, behind the host: {WRITE}"),
+        (
+            "https://a.example/{tenant}/{object}",
+            f"{{tenant}} cannot be filled in, only the object: {WRITE}",
+        ),
         ("https://a.example/#{object}", "a URL that is asked has no fragment"),
     ],
 )
