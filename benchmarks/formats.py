@@ -49,10 +49,10 @@ def rate(parse: Parser, lines: list[bytes]) -> float:
     best = 0.0
     for _ in range(ROUNDS):
         gc.collect()
-        started = time.perf_counter()
+        started = time.process_time()
         for line in lines:
             parse(line)
-        best = max(best, len(lines) / (time.perf_counter() - started))
+        best = max(best, len(lines) / (time.process_time() - started))
     return best
 
 
