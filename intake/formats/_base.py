@@ -11,7 +11,7 @@ no other server writes, 0.9 nginx combined, 0.85 apache, 0.7 any JSON.
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 import intake.formats
@@ -21,6 +21,8 @@ from intake.settings import IntakeSettings
 Parser = Callable[[bytes], Parsed]
 
 BOM = b"\xef\xbb\xbf"
+QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
+"""A field in quotes that a client cannot end; linear, as it gives nothing back."""
 _HEX_RUN = re.compile(r'(?:\\x[0-9A-Fa-f]{2})++|\\[\\"abfnrtv]')
 _ESCAPES = {
     "\\\\": "\\", '\\"': '"', "\\a": "\a", "\\b": "\b", "\\f": "\f", "\\n": "\n", "\\r": "\r",
@@ -96,14 +98,17 @@ def detect(lines: Sequence[bytes]) -> Format | None:
     return best[2] if best[0] > 0 else None
 
 
-def share(lines: Sequence[bytes], parse: Parser) -> float:
-    """The share of lines that a parser understands."""
+def share(
+    lines: Sequence[bytes], parse: Callable[[bytes], object], also: Container[Reason] = ()
+) -> float:
+    """The share of lines that a parser understands, or refuses for a reason that counts `also`."""
     understood = 0
     for line in lines:
         try:
             parse(line)
-        except Unreadable:
-            continue
+        except Unreadable as why:
+            if why.reason not in also:
+                continue
         understood += 1
     return understood / len(lines) if lines else 0.0
 
@@ -128,6 +133,15 @@ def unmarked(line: bytes) -> bytes:
 def is_object(line: bytes) -> bool:
     """Whether a line begins as a JSON object does."""
     return line[:1] == b"{" or unmarked(line)[:1] == b"{"
+
+
+def json_or_text(read_json: Parser, read_text: Parser) -> Parser:
+    """A parser of logs that are written as JSON or as text."""
+
+    def parse(line: bytes) -> Parsed:
+        return read_json(line) if is_object(line) else read_text(line)
+
+    return parse
 
 
 def decode(line: bytes) -> str:
@@ -186,6 +200,15 @@ def split_url(target: str) -> tuple[str, str | None]:
     if rest[:1] != "/":
         rest = "/" + rest
     return rest, match[1].rpartition("@")[2] or None
+
+
+def put_basic_user(parsed: Parsed, name: str, *, vouched: bool) -> None:
+    """Notes a name of Basic authentication: no more than asserted unless the owner vouches."""
+    if vouched:
+        parsed.principal = name
+    else:
+        parsed.asserted = name
+        parsed.basic_user = True
 
 
 def absent(text: str) -> str | None:

@@ -4,10 +4,11 @@ A format's `parser` in, what that makes for the default settings out. Detection 
 lines, and most of the time would go into making parsers. Not for parsers with a `memory`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import lru_cache
 
 from intake.formats._base import Parser, share
+from intake.line import Reason
 from intake.settings import IntakeSettings
 
 
@@ -21,9 +22,13 @@ def marked_share(
     lines: Sequence[bytes],
     is_marked: Callable[[bytes], object],
     parser: Callable[[IntakeSettings], Parser],
+    also: Container[Reason] = (),
 ) -> float:
-    """The share of lines that carry a format's own marks and that its parser understands."""
+    """The share of lines that carry a format's own marks and that its parser understands.
+
+    `also`: reasons to refuse a line that say it is of this format all the same.
+    """
     marked = [line for line in lines if is_marked(line)]
     if not marked:
         return 0.0
-    return share(marked, default_parser(parser)) * len(marked) / len(lines)
+    return share(marked, default_parser(parser), also) * len(marked) / len(lines)

@@ -7,7 +7,7 @@ status nor address can be forged; where referer and agent meet is the client's t
 
 import re
 
-from intake.formats._base import absent, split_request
+from intake.formats._base import absent, put_basic_user, split_request
 from intake.line import Parsed
 from intake.times import parse_time
 
@@ -65,11 +65,7 @@ def unescaped(text: str, *, vouched: bool) -> Parsed | None:
         logs_principal=vouched,
     )
     if (name := absent(user)) is not None:
-        if vouched:
-            parsed.principal = name
-        else:
-            parsed.asserted = name
-            parsed.basic_user = True
+        put_basic_user(parsed, name, vouched=vouched)
     return parsed
 
 

@@ -143,6 +143,11 @@ def first_status(values: Iterable[Any]) -> int:
     return 0
 
 
+def is_refusal(status: int) -> bool:
+    """Whether a gateway's own answer of this status refused; 404 says that it had no route."""
+    return 400 <= status < 500 and status != 404
+
+
 def size_of(value: Any) -> int:
     """A number of bytes; -1 where none is logged."""
     if value.__class__ is str and value.isdecimal() and len(value) <= 19:

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from intake.formats import _compiled
 from intake.formats._apache_layout import apache_layout
 from intake.formats._base import (
+    QUOTED,
     Parser,
     absent,
     clean,
     decode,
+    put_basic_user,
     split_request,
     unescape,
     unreadable,
@@ -24,7 +26,6 @@ from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
-_QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
 _HOST = r"(?:[-_]|(?:\d{1,3}\.){3}\d{1,3}|(?=[^A-Za-z\s]*+[A-Za-z])[\w.-]{1,255}+)"
 _ADDRESS = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?)"
 # An IPv6 peer must not pass for a virtual host: then "-" would be the peer (hence the lookahead),
@@ -37,7 +38,7 @@ _HOST_NAME = re.compile(r"-|(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+", re.ASCII)
 # virtual host, peer, user, time, request, status, bytes, referer, agent, rest
 _LINE = re.compile(
     rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) \S++ {_USER} \[([^\]]{{1,40}}+)\] '
-    rf"{_QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)(?: {_QUOTED} {_QUOTED})?(?: (.*+))?",
+    rf"{QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)(?: {QUOTED} {QUOTED})?(?: (.*+))?",
     re.ASCII | re.DOTALL,
 )
 _SPECIAL = 0.85
@@ -133,11 +134,8 @@ class Apache:
             )
             # Apache writes "" for an empty user name.
             name = absent(unescape(user)) if user != '""' else None
-            if vouched:
-                parsed.principal = name
-            elif name is not None:
-                parsed.asserted = name
-                parsed.basic_user = True
+            if name is not None:
+                put_basic_user(parsed, name, vouched=vouched)
             return parsed
 
         return parse

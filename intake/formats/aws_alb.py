@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from intake.formats._base import (
+    QUOTED,
     Parser,
     absent,
     clean,
@@ -23,7 +24,6 @@ from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
-_QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
 _PASSED = r'"(?:[^"\\]++|\\.)*+"'
 _SECONDS = r"-?\d{1,10}(?:\.\d{1,9})?"
 # client, target, status, target's status, bytes, request, agent, trace, actions, redirect
@@ -31,9 +31,9 @@ _LINE = re.compile(
     rf"(?:[a-z][a-z0-9]{{1,9}} )?(\d{{4}}-\d\d-\d\dT[^ ]{{8,20}}) [^\s\"]++ "
     rf"(\[[0-9A-Fa-f:.]{{2,45}}+\]|[0-9A-Fa-f:.]{{2,45}}):\d{{1,5}} (\S++) "
     rf"{_SECONDS} {_SECONDS} {_SECONDS} (\d{{3}}|-) (\d{{3}}|-) \d{{1,19}} (\d{{1,19}}) "
-    rf"{_QUOTED} {_QUOTED} [^\s\"]++ [^\s\"]++"
-    rf"(?: [^\s\"]++ {_QUOTED}(?: {_PASSED} {_PASSED} [^\s\"]++(?: [^\s\"]++"
-    rf"(?: {_QUOTED}(?: {_QUOTED}(?: .*+)?)?)?)?)?)?",
+    rf"{QUOTED} {QUOTED} [^\s\"]++ [^\s\"]++"
+    rf"(?: [^\s\"]++ {QUOTED}(?: {_PASSED} {_PASSED} [^\s\"]++(?: [^\s\"]++"
+    rf"(?: {QUOTED}(?: {QUOTED}(?: .*+)?)?)?)?)?)?",
     re.ASCII | re.DOTALL,
 )
 _WITH_MICROSECONDS = 27

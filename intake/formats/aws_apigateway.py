@@ -7,8 +7,9 @@ template (`/users/{id}`): where only it is logged, it MUST name nobody.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
-from intake.formats._base import Parser, clean, decode, is_object, unreadable
+from intake.formats._base import Parser, clean, decode, is_object, json_or_text, unreadable
 from intake.formats._record import Record, RecordReader
 from intake.formats._sniffing import marked_share
 from intake.line import Parsed
@@ -143,14 +144,8 @@ class AwsApiGateway:
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
         read = RecordReader(settings, NAMES, finish=_finish).parser()
-        vouched = settings.trust.principal == "gateway"
-
-        def parse(line: bytes) -> Parsed:
-            if is_object(line):
-                return read(line)
-            return _parse_text(line, vouched=vouched)
-
-        return parse
+        read_text = partial(_parse_text, vouched=settings.trust.principal == "gateway")
+        return json_or_text(read, read_text)
 
 
 def _is_own(match: re.Match[str]) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import orjson
 
-from intake.formats._base import Parser, share
+from intake.formats._base import Parser
 from intake.formats._names import path_of
 from intake.formats._record import CORE, Plan, Record, RecordReader
-from intake.formats._sniffing import default_parser
+from intake.formats._sniffing import marked_share
 from intake.formats._values import NOTHING, Imprecise
 from intake.line import Parsed
 from intake.settings import IntakeSettings, Join
@@ -234,8 +234,7 @@ class Ecs:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share understood that also has the objects of ECS."""
-        marked = [line for line in lines if _MARKS.search(line)]
-        return share(marked, default_parser(_addressless)) * len(marked) / len(lines)
+        return marked_share(lines, _MARKS.search, _addressless)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""

@@ -11,12 +11,21 @@ Every expression MUST stay linear in the line.
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from intake.formats._base import Parser, absent, clean, decode, is_object, split_url, unreadable
+from intake.formats._base import (
+    Parser,
+    absent,
+    clean,
+    decode,
+    is_object,
+    json_or_text,
+    split_url,
+    unreadable,
+)
 from intake.formats._names import path_of
 from intake.formats._record import Finish, Record, RecordReader
-from intake.formats._sniffing import default_parser
+from intake.formats._sniffing import marked_share
 from intake.formats.nginx import is_address, is_address_list
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -179,31 +188,18 @@ class Envoy:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is Envoy's, TCP or HTTP; of JSON, what has response flags."""
-        parse = default_parser(self.parser)
-        known = 0
-        for line in lines:
-            if is_object(line) and _MARK.search(line) is None:
-                continue
-            try:
-                parse(line)
-            except Unreadable as why:
-                known += why.reason in {"not_http", "no_address"}
-            else:
-                known += 1
-        return known / len(lines)
+        return marked_share(lines, _is_marked, self.parser, {"not_http", "no_address"})
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
         is_trusted = path_of(settings.fields.client_ip or "") == "downstreamremoteaddress"
         finish = _finishing(is_trusted=is_trusted)
         read_json = RecordReader(settings, NAMES, finish=finish).parser()
+        return json_or_text(read_json, partial(_read_text, is_trusted=is_trusted))
 
-        def parse(line: bytes) -> Parsed:
-            if is_object(line):
-                return read_json(line)
-            return _read_text(line, is_trusted=is_trusted)
 
-        return parse
+def _is_marked(line: bytes) -> bool:
+    return not is_object(line) or _MARK.search(line) is not None
 
 
 FORMAT = Envoy()

@@ -12,7 +12,7 @@ Every expression MUST stay linear in the line.
 import re
 from collections.abc import Callable, Sequence
 
-from intake.formats._base import Parser, clean, decode, split_request, unreadable
+from intake.formats._base import Parser, clean, decode, share, split_request, unreadable
 from intake.formats._names import path_of, session_cookie
 from intake.formats._record import Plan, RecordReader
 from intake.formats.nginx import is_address_list
@@ -154,15 +154,7 @@ class HAProxy:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that is HAProxy's, TCP or HTTP."""
-        known = 0
-        for line in lines:
-            try:
-                _match(line)
-            except Unreadable as why:
-                known += why.reason == "not_http"
-            else:
-                known += 1
-        return known / len(lines)
+        return share(lines, _match, {"not_http"})
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`.

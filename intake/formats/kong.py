@@ -8,9 +8,10 @@ its user name, else its id. A request that an `anonymous` consumer let through i
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, is_object
+from intake.formats._base import Parser, json_or_text
 from intake.formats._record import Record, RecordReader
 from intake.formats._sniffing import marked_share
+from intake.formats._values import is_refusal
 from intake.formats.nginx import FORMAT as NGINX
 from intake.line import Parsed
 from intake.settings import IntakeSettings
@@ -50,8 +51,7 @@ def _finish(parsed: Parsed, record: Record) -> None:
     ):
         parsed.principal = None
     if (
-        400 <= parsed.status < 500
-        and parsed.status != 404
+        is_refusal(parsed.status)
         and parsed.upstream_status is None
         and record.get("source") == "kong"
     ):
@@ -96,12 +96,7 @@ class Kong:
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
         read = RecordReader(settings, NAMES, finish=_finish).parser()
-        read_text = NGINX.parser(settings)
-
-        def parse(line: bytes) -> Parsed:
-            return read(line) if is_object(line) else read_text(line)
-
-        return parse
+        return json_or_text(read, NGINX.parser(settings))
 
 
 FORMAT = Kong()

@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 from intake.formats import _compiled
 from intake.formats._base import (
+    QUOTED,
     Parser,
     absent,
     clean,
     decode,
+    put_basic_user,
     split_request,
     unescape,
     unreadable,
@@ -27,26 +29,25 @@ from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
-_QUOTED = r'"((?:[^"\\]++|\\.)*+)"'
 _PEER = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?|unix:\S*+)"
 # peer, user, time, method and target (or the whole request), status, bytes, referer, agent, rest
 _COMBINED = re.compile(
     # Another field in the second place may have "-" behind it. If it is an address, the first is
     # no peer: it is a virtual host, or X-Forwarded-For.
     rf'({_PEER}) (?:-|(?!{_PEER} )[\w@.:/-]{{1,255}}+(?: -)?) ([^"]+?) \[([^\]]{{1,40}}+)\] '
-    rf'(?:"([A-Z]{{1,20}}+) (/[^" \\]*+) HTTP/\d(?:\.\d)?"|{_QUOTED}) '
-    rf"(\d{{3}}|-) (\d{{1,19}}+|-)(?: {_QUOTED} {_QUOTED}(?: (.*+))?)?",
+    rf'(?:"([A-Z]{{1,20}}+) (/[^" \\]*+) HTTP/\d(?:\.\d)?"|{QUOTED}) '
+    rf"(\d{{3}}|-) (\d{{1,19}}+|-)(?: {QUOTED} {QUOTED}(?: (.*+))?)?",
     re.ASCII | re.DOTALL,
 )
 # A host between time and request, a number between bytes and referer: not where "combined" has any.
 _BETWEEN = re.compile(
     rf'([^"\[]*+\[[^\]]{{1,40}}+\]) {{1,2}}+(?:([^\s"]{{1,255}}+) |"([^"\\\s]{{1,255}}+)" (?="))?'
-    rf"({_QUOTED} (?:\d{{3}}|-) (?:\d{{1,19}}+|-))((?: [\w.:-]{{1,64}}+){{0,4}}+)( {_QUOTED} .*+)?",
+    rf"({QUOTED} (?:\d{{3}}|-) (?:\d{{1,19}}+|-))((?: [\w.:-]{{1,64}}+){{0,4}}+)( {QUOTED} .*+)?",
     re.ASCII | re.DOTALL,
 )
 # Instead of the peer: with white space within it or the user, nobody knows where either ends.
 _CHAIN = re.compile(r'((?:[^\s",]{1,64}+, ?+)++([^\s",]{1,64}+)) - (\S++ \[.*+)', re.DOTALL)
-_FIRST_QUOTED = re.compile(rf"(?<!\S){_QUOTED}", re.ASCII | re.DOTALL)
+_FIRST_QUOTED = re.compile(rf"(?<!\S){QUOTED}", re.ASCII | re.DOTALL)
 _HOST = re.compile(r"(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+(?::\d{1,5})?", re.ASCII)
 NO_PEER = "0.0.0.0"  # noqa: S104  it stands for none, nothing listens there
 _LONGEST_ADDRESS = 64
@@ -220,11 +221,7 @@ class Nginx:
             if vouched:
                 parsed.logs_principal = True
             if user != "-" and (name := absent(unescape(user))) is not None:
-                if vouched:
-                    parsed.principal = name
-                else:
-                    parsed.asserted = name
-                    parsed.basic_user = True
+                put_basic_user(parsed, name, vouched=vouched)
             return parsed
 
         return parse

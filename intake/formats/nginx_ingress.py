@@ -6,11 +6,11 @@ A line in, `Parsed` out. Upstream fields are lists ("a, b : c") where a request 
 
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, is_object, share, unreadable
+from intake.formats._base import Parser, is_object, json_or_text, unreadable
 from intake.formats._compiled import compiled, first_of
 from intake.formats._nginx_layout import nginx_layout
 from intake.formats._record import RecordReader
-from intake.formats._sniffing import default_parser
+from intake.formats._sniffing import marked_share
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 
@@ -46,19 +46,18 @@ class NginxIngress:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share that has all of the fields after the user agent, or the JSON's names."""
-        own = [line for line in lines if not is_object(line) or all(m in line for m in _JSON_MARKS)]
-        return share(own, default_parser(self.parser)) * len(own) / len(lines)
+        return marked_share(lines, _is_marked, self.parser)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
         readings = [compiled(nginx_layout(written), settings) for written in FORMATS]
         text = first_of(readings, _no_line)
         json = RecordReader(settings, _JSON_NAMES, wrappers=False).parser()
+        return json_or_text(json, text)
 
-        def parse(line: bytes) -> Parsed:
-            return json(line) if is_object(line) else text(line)
 
-        return parse
+def _is_marked(line: bytes) -> bool:
+    return not is_object(line) or all(mark in line for mark in _JSON_MARKS)
 
 
 def _no_line(line: bytes) -> Parsed:

@@ -8,8 +8,8 @@ and name an access log: else text of a client which the application logs could p
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, clean, decode, share, unreadable
-from intake.formats._sniffing import default_parser
+from intake.formats._base import Parser, clean, decode, unreadable
+from intake.formats._sniffing import marked_share
 from intake.formats._unescaped import unescaped
 from intake.formats._values import trace_id_of
 from intake.formats.nginx import is_address
@@ -76,12 +76,7 @@ class Spring:
 
     def sniff(self, lines: Sequence[bytes]) -> float:
         """The share of access log lines with a prefix, or with a time in "ms" at their end."""
-        own = [
-            line
-            for line in lines
-            if clean(line).endswith(b" ms") or _message(decode(clean(line)))[0]
-        ]
-        return share(own, default_parser(self.parser)) * len(own) / len(lines)
+        return marked_share(lines, _is_marked, self.parser)
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`."""
@@ -98,6 +93,10 @@ class Spring:
             return parsed
 
         return parse
+
+
+def _is_marked(line: bytes) -> bool:
+    return clean(line).endswith(b" ms") or _message(decode(clean(line)))[0] != ""
 
 
 FORMAT = Spring()

@@ -10,10 +10,20 @@ move its own time and target, but not its address, status or size. The JSON has 
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
-from intake.formats._base import Parser, clean, decode, is_object, split_request, unreadable
+from intake.formats._base import (
+    Parser,
+    clean,
+    decode,
+    json_or_text,
+    put_basic_user,
+    split_request,
+    unreadable,
+)
 from intake.formats._record import Record, RecordReader
 from intake.formats._sniffing import marked_share
+from intake.formats._values import is_refusal
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -51,11 +61,6 @@ _NUMBER = re.compile(r"\d{1,19}|-", re.ASCII)
 _TAIL = re.compile(r"\d{1,19}ms", re.ASCII)
 _MIDDLEWARES = ("OriginDuration", "OriginContentSize", "ServiceName", "ServiceURL")
 _NAME = "traefik"
-
-
-def _is_refusal(status: int) -> bool:
-    """Whether Traefik's own answer is a middleware's refusal; 404 says that there is no route."""
-    return 400 <= status < 500 and status != 404
 
 
 def _take_quoted(text: str) -> tuple[str, str] | None:
@@ -137,11 +142,8 @@ def _parse_text(line: bytes, *, vouched: bool) -> Parsed:
     if "," in peer:
         _take_last_hop(parsed)
     if user != "-":
-        if vouched:
-            parsed.principal = user
-        else:
-            parsed.asserted, parsed.basic_user = user, True
-    if server == "-" != router and _is_refusal(parsed.status):
+        put_basic_user(parsed, user, vouched=vouched)
+    if server == "-" != router and is_refusal(parsed.status):
         parsed.blocked_by = _NAME
     return parsed
 
@@ -165,7 +167,7 @@ def _finish(parsed: Parsed, record: Record) -> None:
         origin = parsed.upstream_status = None
     elif origin is None and ("Overhead" not in record or any(n in record for n in _MIDDLEWARES)):
         return
-    if origin is None and _is_refusal(parsed.status) and "RouterName" in record:
+    if origin is None and is_refusal(parsed.status) and "RouterName" in record:
         parsed.blocked_by = _NAME
 
 
@@ -196,14 +198,8 @@ class Traefik:
         """See `Format.parser`."""
         names = (*(_DIRECT if settings.trusted_proxies else _RESOLVED), *NAMES)
         read = RecordReader(settings, names, finish=_finish).parser()
-        vouched = settings.trust.principal == "gateway"
-
-        def parse(line: bytes) -> Parsed:
-            if is_object(line):
-                return read(line)
-            return _parse_text(line, vouched=vouched)
-
-        return parse
+        read_text = partial(_parse_text, vouched=settings.trust.principal == "gateway")
+        return json_or_text(read, read_text)
 
 
 def _is_marked(line: bytes) -> bool:

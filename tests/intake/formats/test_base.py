@@ -12,6 +12,8 @@ from intake.formats._base import (
     detect,
     discover,
     is_object,
+    json_or_text,
+    put_basic_user,
     share,
     split_request,
     split_url,
@@ -208,7 +210,28 @@ def test_share():
         return Parsed(0, "", "", "", 0)
 
     assert share([b"x", b"y", b"y", b"y"], parse) == 0.75
+    assert share([b"x", b"y", b"y", b"y"], parse, {"binary"}) == 0.75
+    assert share([b"x", b"y", b"y", b"y"], parse, {"not_json"}) == 1
     assert share([], parse) == 0
+
+
+def test_json_and_text_have_a_parser_each():
+    def reader(name):
+        return lambda line: Parsed(0, name, "GET", line.decode(), 200)
+
+    parse = json_or_text(reader("json"), reader("text"))
+    found = [(parse(line).peer, parse(line).target) for line in (b"{}", b"\0{", b"a {", b"")]
+    assert found == [("json", "{}"), ("json", "\0{"), ("text", "a {"), ("text", "")]
+
+
+@pytest.mark.parametrize(
+    ("vouched", "expected"),
+    [(True, ("ann", None, False)), (False, (None, "ann", True))],
+)
+def test_a_name_of_basic_authentication_is_a_principal_if_the_owner_says_so(vouched, expected):
+    parsed = Parsed(0, "192.0.2.7", "GET", "/a", 200)
+    put_basic_user(parsed, "ann", vouched=vouched)
+    assert (parsed.principal, parsed.asserted, parsed.basic_user) == expected
 
 
 def test_reasons_that_say_more():

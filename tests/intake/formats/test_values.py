@@ -4,6 +4,7 @@ from intake.formats._values import (
     Imprecise,
     first_status,
     first_time,
+    is_refusal,
     joined,
     last_status,
     scalar,
@@ -163,3 +164,12 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 )
 def test_trace_ids(logged, expected):
     assert trace_id_of(logged) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(0, False), (200, False), (302, False), (400, True), (401, True), (403, True), (404, False),
+     (429, True), (499, True), (500, False), (503, False)],
+)  # fmt: skip
+def test_a_gateways_own_answer_that_refused(status, expected):
+    assert is_refusal(status) is expected
