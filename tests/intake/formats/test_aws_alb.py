@@ -6,6 +6,7 @@ from intake.formats.aws_alb import FORMAT
 from intake.line import Parsed
 from tests.intake.formats._lines import hex_escaped, readers, unlike
 
+parse, outcome = readers(FORMAT)
 AT = 1_795_341_603_120
 TRACE = "1-58337262-36d228ad5d99923122bbe354"
 GROUP = (
@@ -118,7 +119,6 @@ BAD = [
 
 
 LINES = [*CASES, *BAD]
-parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), LINES, ids=[c[0] for c in LINES])

@@ -8,6 +8,7 @@ from intake.formats.envoy import FORMAT
 from intake.line import Parsed
 from tests.intake.formats._lines import readers, unlike
 
+parse, outcome = readers(FORMAT)
 AT = 1_795_341_603_120
 TIME = "[2026-11-22T10:00:03.120Z]"
 ID = "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2"
@@ -167,7 +168,6 @@ BAD = [
 
 
 LINES = [*CASES, *BAD]
-parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), LINES, ids=[c[0] for c in LINES])

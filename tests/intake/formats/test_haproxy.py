@@ -6,6 +6,7 @@ from intake.formats.haproxy import FORMAT
 from intake.line import Parsed
 from tests.intake.formats._lines import readers, unlike
 
+parse, outcome = readers(FORMAT)
 AT = 1_795_341_603_120
 HEAD = "[22/Nov/2026:10:00:03.120] http-in"
 TIMERS = "10/0/30/69/109"
@@ -102,7 +103,6 @@ BAD = [
 
 
 LINES = [*CASES, *BAD]
-parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), LINES, ids=[c[0] for c in LINES])

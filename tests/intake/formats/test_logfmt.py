@@ -7,6 +7,7 @@ from intake.formats.logfmt import FORMAT
 from intake.line import Parsed
 from tests.intake.formats._lines import readers, unlike
 
+parse, outcome = readers(FORMAT)
 AT = 1_795_341_603_120
 START = "time=2026-11-22T10:00:03.120Z level=info"
 PAIRS = "method=GET path=/a status=200 bytes=5 remote_addr=192.0.2.1"
@@ -83,7 +84,6 @@ BAD = [
 
 
 LINES = [*CASES, *BAD]
-parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), LINES, ids=[c[0] for c in LINES])

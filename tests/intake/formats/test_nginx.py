@@ -7,6 +7,7 @@ from intake.line import Parsed
 from intake.settings import IntakeSettings, LogFormat, Trust
 from tests.intake.formats._lines import hex_escaped, readers, unlike
 
+parse, outcome = readers(FORMAT)
 AT = 1_795_341_603_000
 TIME = "[22/Nov/2026:10:00:03 +0000]"
 DASHES = '"-" "-"'
@@ -145,7 +146,6 @@ BAD = [
 
 
 LINES = [*CASES, *BAD]
-parse, outcome = readers(FORMAT)
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), LINES, ids=[c[0] for c in LINES])
