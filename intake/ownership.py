@@ -118,7 +118,10 @@ def grants_of(rows: Iterable[Mapping[str, str]]) -> list[Grant]:
 def _time_ms(text: str | None) -> int | None:
     if not text or not text.strip():
         return None
-    moment = datetime.fromisoformat(text.strip())
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is no time: write 2026-11-22T09:00:00Z") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000)

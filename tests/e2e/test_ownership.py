@@ -67,7 +67,8 @@ def test_a_scan_asks_for_what_its_incidents_rest_on(tmp_path, several):
         {"route": "/cards/{object}", "host": service.host, "named": 4, "none": 2, "pending": 0,
          "why": ""},
     ]  # fmt: skip
-    assert not [hint for hint in result.summary["hints"] if hint["missing"].startswith("owner")]
+    (hint,) = [h for h in result.summary["hints"] if h["missing"].startswith("owner")]
+    assert "only where an incident rests on them" in hint["says"]
     where = ("--from", result.folder, "--config", tmp_path / "breachline.yaml")
     assert run("affected", incident["id"], *where).out.splitlines() == AFFECTED
     lines = run("evidence", "list", incident["id"], "--json", *where).documents

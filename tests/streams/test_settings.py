@@ -275,13 +275,26 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
         ),
         (
             "two kinds of source",
-            "intake: {ownership: [{route: /a, learn: true, http: 'http://a/{object}'}]}",
+            "intake: {ownership: [{route: '/a/{object}', learn: true, http: 'http://a/{object}'}]}",
             "1:22: intake.ownership[0]: give exactly one of file, http and learn: true",
         ),
         (
             "no source",
-            "intake: {ownership: [{route: /a}]}",
+            "intake: {ownership: [{route: '/a/{object}'}]}",
             "1:22: intake.ownership[0]: give exactly one of file, http and learn: true",
+        ),
+        (
+            "no object",
+            "intake: {ownership: [{route: /a, learn: true}]}",
+            "1:30: intake.ownership[0].route: name the object: write {object} where its id is",
+        ),
+        (
+            "an id that is nobody's",
+            "intake: {routes: [{match: '/a/{ownr}'}]}",
+            (
+                "1:27: intake.routes[0].match: {ownr} says nothing: write {owner}, {object} or "
+                "{tenant} for an id, and * for any other part"
+            ),
         ),
         (
             "two passwords",
@@ -331,13 +344,13 @@ def test_files_that_are_missing_are_said_beside_other_mistakes(tmp_path):
     (tmp_path / "folder").mkdir()
     text = (
         "intake:\n  identities: {file: no.csv}\n  grants: {file: folder}\n"
-        "  ownership: [{route: /a, file: none.csv}]\nrespond: {mode: of}\n"
+        "  ownership: [{route: '/a/{object}', file: none.csv}]\nrespond: {mode: of}\n"
     )
     missing = "no such file: create it, or correct the path (relative to this configuration)"
     assert problems_of(tmp_path, text) == [
         f"breachline.yaml:2:22: intake.identities.file: {tmp_path}/no.csv: {missing}",
         f"breachline.yaml:3:18: intake.grants.file: {tmp_path}/folder: is a directory: name a file",
-        f"breachline.yaml:4:33: intake.ownership[0].file: {tmp_path}/none.csv: {missing}",
+        f"breachline.yaml:4:44: intake.ownership[0].file: {tmp_path}/none.csv: {missing}",
         (
             "breachline.yaml:5:17: respond.mode: not allowed here: write 'simulate', 'approval' or "
             "'enforce'"
