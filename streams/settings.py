@@ -5,7 +5,6 @@ holds every problem at once, each with file, line, column, dotted path and what 
 Values that may be secrets are never repeated in a message. `streams/yaml_file.py` reads the text.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +22,7 @@ from streams.hostport import HostPort
 from streams.kafka.settings import Kafka
 from streams.listen.settings import ListenSettings
 from streams.owner_url import problem_of
+from streams.route_text import route_problem, source_problem
 from streams.yaml_file import ConfigError, Document, Place, Position, read_yaml
 
 __all__ = ["ConfigError", "Kafka", "Loaded", "Settings", "load"]
@@ -120,9 +120,6 @@ def load(path: Path | None, env: Mapping[str, str], cwd: Path) -> Loaded:
 
 
 _Problems = list[tuple[Position, str]]
-_NAMED = re.compile(r"\{([^{}]*)\}")
-_PLACES = frozenset({"owner", "object", "tenant", "slug", "token"})
-"""What may stand in braces in a route; the last two as `breachline routes` writes them."""
 
 
 def _validated(
@@ -198,33 +195,19 @@ def _block_problems(settings: Settings, document: Document) -> _Problems:
             problems.append(document.problem(("intake", "ownership", index), text))
         if source.http is not None and (text := problem_of(source.http)):
             problems.append(document.problem(("intake", "ownership", index, "http"), text))
-        text = _place_problem(source.route) or (
-            "" if "{object}" in source.route else "name the object: write {object} where its id is"
-        )
-        if text:
+        if text := source_problem(source.route):
             problems.append(document.problem(("intake", "ownership", index, "route"), text))
         if source.token_env and source.token_file:
             text = "give token_env or token_file, not both"
             problems.append(document.problem(("intake", "ownership", index), text))
     for index, rule in enumerate(settings.intake.routes):
-        if text := _place_problem(rule.match):
+        if text := route_problem(rule.match):
             problems.append(document.problem(("intake", "routes", index, "match"), text))
     sasl = settings.kafka.sasl if settings.kafka else None
     if sasl and bool(sasl.password_env) == bool(sasl.password_file):
         text = "give one of password_env and password_file"
         problems.append(document.problem(("kafka", "sasl"), text))
     return problems
-
-
-def _place_problem(route: str) -> str:
-    """What names nothing in a route; "" for none."""
-    other = next((name for name in _NAMED.findall(route) if name not in _PLACES), "")
-    if not other:
-        return ""
-    return (
-        f"{{{other}}} says nothing: write {{owner}}, {{object}} or {{tenant}} for an id, and * for "
-        "any other part"
-    )
 
 
 def _with_openapi(settings: Settings, document: Document, problems: _Problems) -> Settings:

@@ -50,7 +50,7 @@ def test_what_is_wrong_with_a_template(template, expected):
 )  # fmt: skip
 def test_a_configuration_says_where_it_is_wrong(tmp_path, source, problem):
     file = tmp_path / "breachline.yaml"
-    file.write_text(f"intake: {{ownership: [{{route: /a, {source}}}]}}")
+    file.write_text(f"intake: {{ownership: [{{route: '/a/{{object}}', {source}}}]}}")
     with pytest.raises(ConfigError) as error:
         load(file, {}, tmp_path)
     (said,) = error.value.problems

@@ -284,19 +284,6 @@ detect: {identity_fanuot: {}, canary: {limt: 5}}
             "1:22: intake.ownership[0]: give exactly one of file, http and learn: true",
         ),
         (
-            "no object",
-            "intake: {ownership: [{route: /a, learn: true}]}",
-            "1:30: intake.ownership[0].route: name the object: write {object} where its id is",
-        ),
-        (
-            "an id that is nobody's",
-            "intake: {routes: [{match: '/a/{ownr}'}]}",
-            (
-                "1:27: intake.routes[0].match: {ownr} says nothing: write {owner}, {object} or "
-                "{tenant} for an id, and * for any other part"
-            ),
-        ),
-        (
             "two passwords",
             "kafka: {brokers: ['a:1'], sasl: {username: a}}",
             "1:33: kafka.sasl: give one of password_env and password_file",
