@@ -1,6 +1,5 @@
 import pytest
 
-from console import listening
 from console.listening import listening_results
 from streams.listen.settings import ListenSettings
 from tests.streams.listen._certificates import Authority
