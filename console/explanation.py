@@ -14,6 +14,8 @@ from detectors.engine import discover
 from evidence.history import History
 from evidence.store import EmbeddedStore
 from incidents.documents import action_document
+from intake.addresses import net_of
+from records.event import Actor
 from records.finding import Finding
 from records.ids import iso
 from records.incident import Action, Incident
@@ -88,11 +90,13 @@ def _found(
         return f"incident {case.id}", list(store.findings(case.findings)), [case]
     value = ip or principal or session
     kind = "ip" if ip else "principal" if principal else "session"
+    # An IPv6 address may have been one of many that its /64 used; a /64 may be asked for itself.
+    names = {(kind, value), *({("subnet", net)} if (net := _net_of(ip)) else ())}
     findings = [
         f
         for f in store.findings()
         if value in {"ip": f.ips, "principal": (f.principal,), "session": f.sessions}[kind]
-        or any((actor.type, actor.value) == (kind, value) for actor in (f.actor, *f.members))
+        or any((actor.type, actor.value) in names for actor in (f.actor, *f.members))
     ]
     ids = {f.id for f in findings}
     return f"{kind} {value}", findings, [i for i in every if ids & set(i.findings)]
@@ -104,7 +108,13 @@ def _events(
     with History(folder) as history:
         history.load_staged(store)
         found = history.search(ip=ip or None, principal=principal or None, session=session or None)
+        if ip.endswith("/64") and (net := _net_of(ip)):
+            found = history.look_back(Actor("subnet", net))
         return dict(Counter(f"{row['verdict']} {row['outcome']}" for row in found).most_common())
+
+
+def _net_of(ip: str) -> str:
+    return net_of(ip.removesuffix("/64"))
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -3,13 +3,16 @@
 It declares one `key`: it sees the signals that have this key, one key's at a time, and keeps state
 only under it, so that any partitioning of the keys gives the same findings. It MUST NOT change a
 signal, read a clock or do I/O, and it judges only: what to do about it is the policy's.
-
 A level holds when enough distinct targets lie in a window, so more sightings never unmake it, and
 every window around a new sighting is tried: the findings do not depend on the order of arrival.
 Each level that holds is emitted once an episode. A late or ignored event reaches no detector.
+
+An IPv6 client has a /64 of addresses to itself: what is kept by address is kept once more by /64, in
+a second instance (`by` is Key.SUBNET) that speaks only where addresses reach a level together.
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Annotated, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -89,6 +92,14 @@ class Detector(ABC, Generic[S]):
 
     def __init__(self, settings: DetectorSettings) -> None:
         self.settings = settings
+        self.by = self.key
+        """What this instance's state is kept under: `key`, or Key.SUBNET."""
+
+    def actor(self, signal: Signal) -> Actor:
+        """Whom a finding is about that a signal completes."""
+        if self.by is Key.ACTOR:
+            return signal.actor
+        return Actor("subnet", signal.subnet) if self.by is Key.SUBNET else Actor("ip", signal.ip)
 
     @property
     @abstractmethod
@@ -115,7 +126,9 @@ class Detector(ABC, Generic[S]):
         for level in levels:
             if level.severity in state.emitted or len(state.sightings) < level.limit:
                 continue
-            if sightings := deciding(state.sightings.values(), level, second, state.last_s):
+            shared = self.by is Key.SUBNET
+            histories = state.sightings.values()
+            if sightings := deciding(histories, level, second, state.last_s, shared=shared):
                 state.emitted = [*state.emitted, level.severity]
                 yield self.finding(actor, level, sightings, state)
 
@@ -153,6 +166,10 @@ class Detector(ABC, Generic[S]):
             "provenance": weakest or "none",
             "cross_site": sum(s.discounted for s in sightings),
         }
+        members = {s.actor for s in sightings}
+        if actor.type == "subnet":
+            facts["addresses"] = len({s.ip for s in sightings})
+            members = {actor if member.type == "ip" else member for member in members}
         return Finding(
             id=finding_id(self.id, self.version, who, level.severity, state.day, state.ordinal),
             rule=self.id,
@@ -162,7 +179,7 @@ class Detector(ABC, Generic[S]):
             severity=level.severity,
             confidence=confidence,
             actor=actor,
-            members=tuple(sorted({s.actor for s in sightings})),
+            members=tuple(sorted(members)),
             principal=next(iter(principals)) if len(principals) == 1 else "",
             ips=_texts(s.ip for s in sightings),
             untrusted_ips=_texts(s.ip for s in sightings if not s.ip_trusted),
@@ -220,8 +237,7 @@ class Counting(Detector[Tally]):
         discounted = self.discounted(signal)
         for target in self.targets(signal):
             state.add(Sighting.of(signal, target, kinds, discounted=discounted))
-        actor = signal.actor if self.key is Key.ACTOR else Actor("ip", signal.ip)
-        yield from self.passed(actor, self._levels, second, state)
+        yield from self.passed(self.actor(signal), self._levels, second, state)
         state.trim(self.window_s, self._most)
 
 
@@ -231,16 +247,51 @@ def enough(found: Iterable[Sighting], count: int) -> bool:
     return weight >= count * CROSS_SITE_SHARE
 
 
+def is_shared(histories: Iterable[Iterable[Sighting]], limit: int) -> bool:
+    """Whether addresses got to a limit together: without any one of them, half of it is there.
+
+    Each of `histories` is one target's. At least two targets have to be left, else two strangers
+    with one target each would be one actor. What one address does alone is judged as that
+    address's, as if it had no neighbours.
+    """
+    targets, alone = 0, Counter[str]()
+    for history in histories:
+        if ips := {sighting.ip for sighting in history}:
+            targets += 1
+            if len(ips) == 1:
+                alone.update(ips)
+    return targets - max(alone.values(), default=0) >= max(2, (limit + 1) // 2)
+
+
 def deciding(
-    histories: Collection[tuple[Sighting, ...]], level: Level, second: int, newest_s: int
+    histories: Collection[tuple[Sighting, ...]],
+    level: Level,
+    second: int,
+    newest_s: int,
+    *,
+    shared: bool = False,
 ) -> list[Sighting]:
-    """One sighting a target of the first window around `second` that passes the level, or none."""
+    """One sighting a target of the first window around `second` that passes the level, or none.
+
+    With `shared`, of the first in which addresses pass it together.
+    """
     later = (sighting for history in histories for sighting in history)
     for end_s in ends(second, newest_s, later):
-        found = distinct(histories, level.kinds, end_s - level.window_s, end_s)
-        if enough(found, level.limit):
+        window = (end_s - level.window_s, end_s)
+        found = distinct(histories, level.kinds, *window)
+        if enough(found, level.limit) and (
+            not shared or is_shared(inside(histories, level.kinds, *window), level.limit)
+        ):
             return found
     return []
+
+
+def inside(
+    histories: Iterable[tuple[Sighting, ...]], kinds: int, from_s: float, to_s: int
+) -> Iterator[list[Sighting]]:
+    """Each target's sightings in a window."""
+    for history in histories:
+        yield [s for s in history if from_s <= s.second <= to_s and s.kinds & kinds]
 
 
 OBJECT = "object:"
@@ -268,11 +319,14 @@ def many(count: int, what: str) -> str:
 
 def _message(actor: Actor, level: Level, sightings: Sequence[Sighting], span_s: int) -> str:
     targets = sorted({s.target for s in sightings})
-    who = actor.value if actor.type in ("ip", "principal") else f"{actor.type} {actor.value}"
+    bare = actor.type in ("ip", "subnet", "principal")
+    who = actor.value if bare else f"{actor.type} {actor.value}"
     text = f"{who} {level.did} {many(len(targets), level.what)}"
     if len(targets) > 1:
         text += f" in {spoken(span_s)}"
-    if actor.type == "ip" and (sessions := {s.session for s in sightings} - {""}):
+    if actor.type == "subnet":
+        text += f" from {len({s.ip for s in sightings})} addresses"
+    if actor.type in ("ip", "subnet") and (sessions := {s.session for s in sightings} - {""}):
         text += f" over {many(len(sessions), 'session')}"
     rest = f" and {len(targets) - 5} more" if len(targets) > 5 else ""
     limit = f" (limit {level.limit} in {spoken(level.window_s)}): "

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from detectors._base import is_shared
 from detectors._state import DAY_S, LATENESS_S, Sighting, Tally, remember
 
 ANSWERED = 2
@@ -24,6 +25,8 @@ JUMBLE_S = 2
 MIN_REQUESTS = 3
 """A walker makes several requests, however many ids one of them lists."""
 MAX_IDS = 2048
+MAX_REPEATS = 16
+"""Sightings of one id by one client: more only where a /64 shows it from many addresses."""
 MAX_GROUP = 256
 MAX_GROUPS = 512
 MAX_HELD = 1024
@@ -109,11 +112,14 @@ class Fan(Tally):
 
 
 def first_two(known: tuple[Sighting, ...], fresh: Sighting) -> tuple[Sighting, ...]:
-    """`known` with `fresh`, by time; of like ones (answered or not) the earliest two seconds."""
-    like = [s for s in known if s.kinds == fresh.kinds]
+    """`known` with `fresh`, by time; of like ones (answered or not) the earliest two seconds.
+
+    Those of several addresses of a /64 are not alike, but few of them are enough to tell.
+    """
+    like = [s for s in known if (s.kinds, s.ip) == (fresh.kinds, fresh.ip)]
     if any(s.second == fresh.second for s in like):
         return known
-    return tuple(sorted({*known, fresh} - {*sorted((*like, fresh))[2:]}))
+    return tuple(sorted({*known, fresh} - {*sorted((*like, fresh))[2:]})[:MAX_REPEATS])
 
 
 def crossing(
@@ -121,13 +127,20 @@ def crossing(
     group: Group,
     added: list[Sighting],
     window: tuple[float, int],
-    limit: int,
-    answered: int,
+    limits: tuple[int, int],
+    *,
+    shared: bool,
 ) -> tuple[str, list[Sighting]]:
     """How a client goes through ids in a window, and the deciding sightings; none if it does not.
 
-    At least `answered` of the ids must have been: nothing is lost where all is refused.
+    `limits`: so many ids, of which so many must have been answered: nothing is lost where all is
+    refused. With `shared`, several addresses must have asked for them.
     """
+    limit, answered = limits
+
+    def tells(found: list[Sighting]) -> bool:
+        asked = (state.unseen(group, s.target, window) for s in found)
+        return served(s.target for s in found) and (not shared or is_shared(asked, limit))
 
     def served(names: Iterable[str]) -> bool:
         missing = answered
@@ -139,26 +152,33 @@ def crossing(
 
     if not served(group):
         return "", []
-    if (found := of_one_person(state, group, window, limit)) and served(s.target for s in found):
+    if (found := of_one_person(state, group, window, limit)) and tells(found):
         return "asked alone for", found
-    if (found := burst(state, group, window, limit)) and served(s.target for s in found):
+    if (found := burst(state, group, window, limit)) and tells(found):
         return "rushed through", found
     for fresh in added:
         if state.unseen(group, fresh.target, window):
-            for found in walks(state, group, fresh, window, limit):
-                if served(s.target for s in found):
+            for found in walks(state, group, fresh, window, limit, shared=shared):
+                if tells(found):
                     return "walked through", found
     return "", []
 
 
 def walks(
-    state: Fan, group: Group, fresh: Sighting, window: tuple[float, int], limit: int
+    state: Fan,
+    group: Group,
+    fresh: Sighting,
+    window: tuple[float, int],
+    limit: int,
+    *,
+    shared: bool = False,
 ) -> Iterator[list[Sighting]]:
     """The ids around `fresh` that were asked for one after the other with one small stride.
 
     Each comes up to half a minute after the one before. Twelve ids of a crowd stand in such an
     order about once in 12! times, so this alone tells a walker; at least three requests are needed,
-    since one may ask for a whole page of neighbours.
+    since one may ask for a whole page of neighbours. With `shared`, each `limit` of them by
+    itself: which of them several addresses asked for must not depend on what came last.
     """
     if not (match := _NUMBER.fullmatch(fresh.target)):
         return
@@ -189,10 +209,15 @@ def walks(
     for stride in STRIDES:
         if stride not in beside and -stride not in beside:
             continue
-        ahead = steps(stride, -JUMBLE_S, STEP_S)
-        found = [*steps(-stride, -STEP_S, JUMBLE_S), fresh, *ahead]
-        if len(found) >= limit and len({s.event for s in found}) >= min(3, limit):
-            yield sorted(found)
+        behind = steps(-stride, -STEP_S, JUMBLE_S)
+        run = [*reversed(behind), fresh, *steps(stride, -JUMBLE_S, STEP_S)]
+        parts = [run]
+        if shared:
+            firsts = range(max(0, len(behind) - limit + 1), len(behind) + 1)
+            parts = [run[first : first + limit] for first in firsts]
+        for found in parts:
+            if len(found) >= limit and len({s.event for s in found}) >= min(3, limit):
+                yield sorted(found)
 
 
 def burst(state: Fan, group: Group, window: tuple[float, int], limit: int) -> list[Sighting]:

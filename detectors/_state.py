@@ -134,15 +134,17 @@ class Tally(KeyState):
 def remember(known: tuple[Sighting, ...], fresh: Sighting, settled_s: int) -> tuple[Sighting, ...]:
     """`known` with `fresh`, by time; of like ones (target, kinds, route ...) one a second.
 
+    Of like ones that came from several addresses of a /64, one a second of each address.
     Nothing older than `settled_s` can still arrive, so of what lies before it only the newest of
     its like can ever matter to a window that is still open. Cut to the newest HISTORY.
     """
     if not known:
         return (fresh,)
     kept: list[Sighting] = []
-    after: dict[tuple[str, int, bool, str, str], int] = {}
+    after: dict[tuple[str, int, bool, str, str, str], int] = {}
     for s in sorted((*known, fresh), reverse=True):
-        like, second = (s.target, s.kinds, s.discounted, s.route, s.fingerprint), s.second
+        place = s.ip if ":" in s.ip else ""
+        like, second = (s.target, s.kinds, s.discounted, s.route, s.fingerprint, place), s.second
         later = after.get(like)
         if later is None or settled_s < later != second:
             after[like] = second

@@ -4,7 +4,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from detectors._base import OBJECT, Detector, Level, Limit, Window, WindowSettings, enough
+from detectors._base import (
+    OBJECT,
+    Detector,
+    Level,
+    Limit,
+    Window,
+    WindowSettings,
+    enough,
+    inside,
+    is_shared,
+)  # fmt: skip
 from detectors._state import Sighting, Tally, distinct, ends
 from records.event import Signal
 from records.finding import Finding
@@ -103,6 +113,7 @@ class DeniedBurst(Detector[Burst]):
             state.add(Sighting.of(signal, target, kind, discounted=signal.cross_site))
         # Behind one address are many people; those of one user agent may be one.
         alone = signal.actor.type != "ip"
+        shared = self.by is Key.SUBNET
         histories = [
             tuple(s for s in history if alone or s.fingerprint == signal.fingerprint)
             for history in state.sightings.values()
@@ -113,6 +124,9 @@ class DeniedBurst(Detector[Burst]):
             from_s = end_s - self.settings.window
             found = distinct(histories, FOREIGN | UNKNOWN, from_s, end_s)
             if not enough(found, self.settings.limit):
+                continue
+            window = inside(histories, FOREIGN | UNKNOWN, from_s, end_s)
+            if shared and not is_shared(window, self.settings.limit):
                 continue
             foreign = distinct(histories, FOREIGN, from_s, end_s)
             state.burst = foreign if enough(foreign, self.settings.limit) else found
@@ -131,4 +145,4 @@ class DeniedBurst(Detector[Burst]):
         own = self.settings
         state.emitted = [*state.emitted, severity]
         level = Level(severity, own.limit, own.window, FOREIGN | UNKNOWN, did, "target", sure)
-        return self.finding(signal.actor, level, sightings, state)
+        return self.finding(self.actor(signal), level, sightings, state)

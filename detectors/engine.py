@@ -51,6 +51,8 @@ class Fault(msgspec.Struct):
 class _Watch(NamedTuple):
     detector: Detector[Any]
     kept: KeyedState[Any]
+    nets: Detector[Any] | None
+    """The same rule by IPv6 /64, with its state beside the addresses'; see `_base.py`."""
 
 
 class Engine:
@@ -90,7 +92,7 @@ class Engine:
                     max_keys=max_keys,
                     tracking=tracking,
                 )
-                self._watches.append(_Watch(detector, kept))
+                self._watches.append(_Watch(detector, kept, _by_net(detector)))
                 self.seconds[rule] = 0.0
 
     @classmethod
@@ -108,7 +110,13 @@ class Engine:
         """The key kinds under which `observe` would show a signal to anybody."""
         if signal.late or signal.outcome == "ignored":
             return set()
-        return {detector.key for detector, _ in self._watches if detector.sees(signal)}
+        seen = [
+            (detector.key, nets) for detector, _, nets in self._watches if detector.sees(signal)
+        ]
+        kinds = {key for key, _ in seen}
+        if any(nets and _net_of(nets, signal) for _, nets in seen):
+            kinds.add(Key.SUBNET)
+        return kinds
 
     def observe(self, signals: Iterable[Signal], key: Key | None = None) -> list[Finding]:
         """Every enabled detector over every signal, in order.
@@ -123,11 +131,14 @@ class Engine:
                 shown.append(signal)
         found: list[tuple[int, Finding]] = []
         at_s = self.stopwatch()
-        for detector, kept in self._watches if shown else ():
+        has_nets = any(":" in signal.ip for signal in shown)
+        for detector, kept, nets in self._watches if shown else ():
             if key in (None, detector.key):
                 self._show(detector, kept, shown, found)
-                begun_s, at_s = at_s, self.stopwatch()
-                self.seconds[detector.id] += at_s - begun_s
+            if nets and has_nets and key in (None, Key.SUBNET):
+                self._show(nets, kept, shown, found)
+            begun_s, at_s = at_s, self.stopwatch()
+            self.seconds[detector.id] += at_s - begun_s
         # By signal, and stable: those of one signal stay in the order of the rules.
         found.sort(key=_number)
         return [finding for _, finding in found]
@@ -140,19 +151,22 @@ class Engine:
         found: list[tuple[int, Finding]],
     ) -> None:
         """One detector over all signals: what it finds, with the number of the signal."""
-        sees, observe, kind = detector.sees, detector.observe, detector.key
-        by_address = kind is Key.ADDRESS
+        sees, observe, kind = detector.sees, detector.observe, detector.by
+        by_address, by_net = kind is Key.ADDRESS, kind is Key.SUBNET
         for number, signal in enumerate(signals):
             try:
-                if not sees(signal):
+                if (by_net and ":" not in signal.ip) or not sees(signal):
                     continue
-                value = signal.ip if by_address else signal.key(kind)
+                if by_net:
+                    value = _net_of(detector, signal)
+                else:
+                    value = signal.ip if by_address else signal.key(kind)
                 if not value:
                     continue
                 second = signal.time_ms // 1000
                 state = kept.borrow(value, second)
                 if second < state.last_s - LATENESS_S:
-                    self._counted["late"] += 1
+                    self._counted["late"] += not by_net
                     continue
                 state.last_s = max(second, state.last_s)
                 if signal.verdict == "foreign":
@@ -170,31 +184,31 @@ class Engine:
         """How often: late, ignored, evicted, expired, unreadable (state of another version)."""
         counted = Counter(late=0, ignored=0, evicted=0, expired=0, unreadable=0)
         counted.update(self._counted)
-        for _, kept in self._watches:
+        for _, kept, _ in self._watches:
             counted.update(evicted=kept.evicted, expired=kept.expired, unreadable=kept.unreadable)
         return dict(counted)
 
     @property
     def keys(self) -> dict[str, int]:
         """How many keys each detector holds."""
-        return {detector.id: len(kept) for detector, kept in self._watches}
+        return {detector.id: len(kept) for detector, kept, _ in self._watches}
 
     @property
     def evicted(self) -> dict[str, int]:
         """How many keys each detector has forgotten for want of room."""
-        return {detector.id: kept.evicted for detector, kept in self._watches}
+        return {detector.id: kept.evicted for detector, kept, _ in self._watches}
 
     def take_dirty(self) -> list[tuple[str, str, bytes]]:
         """(space, key, value) of what changed since the last call; an empty value: it left."""
         return [
             (detector.id, key, value)
-            for detector, kept in self._watches
+            for detector, kept, _ in self._watches
             for key, value in kept.take_dirty()
         ]
 
     def load(self, items: Iterable[tuple[str, str, bytes]]) -> None:
         """Takes back what `take_dirty` gave; values of rules that do not run are passed over."""
-        spaces = {detector.id: kept for detector, kept in self._watches}
+        spaces = {detector.id: kept for detector, kept, _ in self._watches}
         for space, key, value in items:
             if space in spaces:
                 spaces[space].load([(key, value)])
@@ -203,6 +217,27 @@ class Engine:
         fault = self.faults.setdefault(rule, Fault())
         fault.count += 1
         fault.message = f"judging {signal.event}: {type(error).__name__}: {error}"
+
+
+def _by_net(detector: Detector[Any]) -> Detector[Any] | None:
+    """A rule once more by IPv6 /64, if addresses are what it is kept by."""
+    if detector.key not in (Key.ADDRESS, Key.ACTOR):
+        return None
+    nets = type(detector)(detector.settings)
+    nets.by = Key.SUBNET
+    return nets
+
+
+def _net_of(nets: Detector[Any], signal: Signal) -> str:
+    """The key of a signal's IPv6 /64; "" where another than its address answers for it.
+
+    No address begins with a space, whatever a client wrote into a header.
+    """
+    if ":" not in signal.ip or not signal.subnet:
+        return ""
+    if nets.key is Key.ACTOR and signal.actor.type != "ip":
+        return ""
+    return f" {signal.subnet}"
 
 
 def _stands_still() -> float:

@@ -23,7 +23,7 @@ PAGE = 5
 
 
 class IdentityFanout(Detector[Fan]):
-    """One address asks for many people's data.
+    """One address, or one IPv6 /64, asks for many people's data.
 
     Sees: (a) other people's data, by whoever stands behind the address; (b) many claimed ids in one
     session; (c) in a log that names nobody, or in ids that cannot be compared, one client that asks
@@ -88,20 +88,20 @@ class IdentityFanout(Detector[Fan]):
             and bool(signal.targets or signal.claimed)
         )
 
-    def observe(self, key: str, signal: Signal, state: Fan) -> Iterator[Finding]:
+    def observe(self, key: str, signal: Signal, state: Fan) -> Iterator[Finding]:  # noqa: ARG002
         """Each of the three ways; the first to hold is the one that is emitted."""
-        second, verdict = signal.time_ms // 1000, signal.verdict
+        second, verdict, actor = signal.time_ms // 1000, signal.verdict, self.actor(signal)
         if state.born_s < 0 or second < state.born_s:
             state.born_s = second
         foreign = signal.targets if verdict == "foreign" else ()
         if foreign:
-            yield from self._foreign(Actor("ip", key), signal, state)
+            yield from self._foreign(actor, signal, state)
         if signal.session and signal.claimed and signal.claimed not in foreign:
-            yield from self._claims(Actor("ip", key), signal, state)
+            yield from self._claims(actor, signal, state)
         if verdict == "undetermined" and not signal.cross_site and signal.status not in NOT_ASKED:
             added, group = self._meet(signal, state)
             if len(group) >= self.novel_limit:
-                yield from self._crossed(Actor("ip", key), added, group, state)
+                yield from self._crossed(actor, added, group, state)
 
     def _foreign(self, actor: Actor, signal: Signal, state: Fan) -> Iterator[Finding]:
         second = signal.time_ms // 1000
@@ -124,8 +124,9 @@ class IdentityFanout(Detector[Fan]):
         fresh = Sighting.of(signal, signal.claimed, ANY, discounted=signal.cross_site)
         group = state.join("claims " + signal.session, fresh, window_s, repeats=True)
         level = Level("high", limit, window_s, ANY, "claimed", "user id", UNSURE)
+        shared, histories = self.by is Key.SUBNET, group.values()
         if len(group) >= limit and (
-            found := deciding(group.values(), level, fresh.second, state.last_s)
+            found := deciding(histories, level, fresh.second, state.last_s, shared=shared)
         ):
             yield from self._emit(actor, level, fresh.second, found, state, {"sessions": 1})
 
@@ -153,9 +154,9 @@ class IdentityFanout(Detector[Fan]):
         seen = (sighting for history in group.values() for sighting in history)
         for end_s in ends(second, state.last_s, seen):
             window = (end_s - window_s, end_s)
-            feature, found = crossing(
-                state, group, added, window, self.novel_limit, self.proven_limit
-            )
+            limits = (self.novel_limit, self.proven_limit)
+            shared = self.by is Key.SUBNET
+            feature, found = crossing(state, group, added, window, limits, shared=shared)
             if found:
                 level = Level("high", self.novel_limit, window_s, ANY, feature, "user id", NAMELESS)
                 explain: Explain = {

@@ -12,6 +12,7 @@ from operator import attrgetter
 import msgspec
 
 from evidence._database import Database, chunks
+from intake.addresses import beginnings, net_of
 from records.event import Actor, Exposure
 from records.kinds import ActorType, Basis, Certainty, Effect, Provenance, Verdict
 
@@ -123,8 +124,12 @@ class ExposureTables(Database):
     def exposures_of(
         self, actors: Iterable[Actor], since_ms: int, until_ms: int
     ) -> Iterator[Exposure]:
-        """Exposures of these actors, since_ms <= time < until_ms, by (time, event)."""
-        names = sorted({str(actor) for actor in actors})
+        """Exposures of these actors, since_ms <= time < until_ms, by (time, event).
+
+        A /64 has those of its addresses.
+        """
+        wanted = list(actors)
+        names = sorted({str(actor) for actor in wanted}.union(*map(self._within, wanted)))
         parts = [
             self._exposures(marks, [*part, since_ms, until_ms]) for marks, part in chunks(names)
         ]
@@ -159,6 +164,18 @@ class ExposureTables(Database):
                 verdict=verdict,
             )
 
+    def _within(self, actor: Actor) -> list[str]:
+        """The names of the addresses in a /64 that have exposures."""
+        if actor.type != "subnet" or ":" not in actor.value:
+            return []
+        sql = "SELECT DISTINCT actor FROM who WHERE actor >= ? AND actor < ?"
+        found: list[str] = []
+        for beginning in beginnings(actor.value):
+            # Every beginning ends with a colon; what follows a colon is a semicolon.
+            span = f"ip:{beginning}", f"ip:{beginning[:-1]};"
+            found += [name for (name,) in self.rows("reading exposures", sql, span)]
+        return [name for name in found if net_of(name.removeprefix("ip:")) == actor.value]
+
     def exposure_count(self) -> int:
         """How many exposures are kept."""
         row = self.row("counting exposures", "SELECT count(*) FROM exposure")
@@ -166,11 +183,15 @@ class ExposureTables(Database):
 
     def _prune_exposures(self, before_ms: int) -> int:
         """Remove older ones of actors that no finding or incident names; their number."""
+        sql = "SELECT DISTINCT actor FROM kept_actor WHERE actor LIKE 'subnet:%:%'"
+        nets = [name for (name,) in self.rows("reading who is kept", sql)]
+        within = [self._within(Actor("subnet", net.removeprefix("subnet:"))) for net in nets]
         with self.writing("removing old exposures") as db:
             gone = db.execute(
                 "DELETE FROM exposure WHERE time_ms < ? AND who NOT IN (SELECT w.id FROM who w "
-                "WHERE w.actor IN (SELECT actor FROM kept_actor))",
-                (before_ms,),
+                "WHERE w.actor IN (SELECT actor FROM kept_actor) "
+                "OR w.actor IN (SELECT value FROM json_each(?)))",
+                (before_ms, msgspec.json.encode(sorted(set().union(*within))).decode()),
             ).rowcount
             if gone:
                 db.execute("DELETE FROM who WHERE id NOT IN (SELECT who FROM exposure)")

@@ -149,7 +149,8 @@ class Ledger:
     @classmethod
     def union(cls, ledgers: Iterable["Ledger"]) -> "Ledger":
         """Ledgers of different actors as one; no event may stand in two. A single one is itself."""
-        parts = list(ledgers)
+        # those of addresses for which their /64 stands are empty, and may be many
+        parts = [ledger for ledger in ledgers if ledger._seen]  # noqa: SLF001  its own class
         if len(parts) == 1:
             return parts[0]
         whole = cls()

@@ -50,6 +50,8 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
     insider: bool = False
     noted_ms: int = 0
     """Latest access to an object of unknown owner that counts beside it."""
+    held: bool = False
+    """One address whose /64 has a case of its own now: that one counts, this one names."""
 
     def take(self, finding: Finding) -> bool:
         """Add a finding; False if it is known."""
@@ -64,6 +66,16 @@ class Case(msgspec.Struct, eq=False, kw_only=True):
         if finding.members == (self.actor,):
             self.uses(finding.sessions, finding.start_ms)
         return True
+
+    def hold(self, other: "Case") -> None:
+        """Stand for the case of one address of this /64 from now on; when it opened is its own."""
+        other.held = True
+        self.findings |= other.findings
+        self.start_ms = min(self.start_ms, other.start_ms)
+        self.last_ms = max(self.last_ms, other.last_ms)
+        self.noted_ms = max(self.noted_ms, other.noted_ms)
+        self.sources |= other.sources
+        self.insider |= other.insider
 
     def uses(self, sessions: Iterable[str], time_ms: int) -> list[str]:
         """Note sessions of a principal; those that are new to its case."""

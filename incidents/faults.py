@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from incidents.cases import Fault, Group
+from intake.addresses import net_of
 from records.finding import Finding
 
 WINDOW_MS = 300_000
@@ -30,14 +31,16 @@ Entry = tuple[int, str, str]
 def counts_as(finding: Finding, member: str) -> str:
     """Whom a finding counts as.
 
-    A principal counts as itself. A session without one counts as its address, so that throwing
-    away a cookie with every request cannot pass for an outage.
+    A principal counts as itself. A session without one counts as its address, and an IPv6 address
+    as its /64, so that throwing away a cookie or an address with every request cannot pass for an
+    outage.
     """
     if len(finding.members) > 1 or finding.actor not in finding.members:
-        return str(finding.actor)
-    if member.startswith("session:") and finding.ips:
-        return f"ip:{finding.ips[0]}"
-    return member
+        member = str(finding.actor)
+    elif member.startswith("session:") and finding.ips:
+        member = f"ip:{finding.ips[0]}"
+    net = net_of(member.removeprefix("ip:")) if member.startswith("ip:") else ""
+    return f"subnet:{net}" if net else member
 
 
 Span = tuple[int, int, int]

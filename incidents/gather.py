@@ -28,8 +28,12 @@ class Tally:
         self.spans = merged([(f.start_ms, f.end_ms) for f in findings], BURST_MS)
         named = [set(finding.fingerprints) for finding in findings]
         self._prints: set[str] | None = None
-        if case.actor.type == "ip" and named and all(named):
+        if case.actor.type in ("ip", "subnet") and named and all(named):
             self._prints = set().union(*named)
+        self._ips: set[str] | None = None
+        if case.actor.type == "subnet" and all(f.actor.type == "ip" for f in findings):
+            # Each went through ids alone: what the others of the /64 asked for may be their own.
+            self._ips = {ip for finding in findings for ip in finding.ips}
         self._waiting: list[Exposure] = []
         self.usual: frozenset[str] = frozenset()
         """Ids that the actor asked for again and again before: their own, or a neighbour's."""
@@ -60,6 +64,8 @@ class Tally:
             # It is foreign or own, and no fan-out is needed to tell.
             return False
         if exposure.target in self.usual:
+            return False
+        if self._ips is not None and exposure.ip not in self._ips:
             return False
         return self._prints is None or exposure.fingerprint in self._prints
 
@@ -106,9 +112,15 @@ def gather(
     history_from_ms: int,
     step_ms: int,
     until_ms: int = FOREVER_MS,
+    held_from_ms: int = FOREVER_MS,
 ) -> Tally:
-    """Look back from a case's first finding, note on the case how far, and fold what belongs."""
-    _look_back(case, store, history_from_ms, step_ms)
+    """Look back from a case's first finding, note on the case how far, and fold what belongs.
+
+    At least as far back as `held_from_ms`, where the cases that it stands for got to.
+    """
+    if not case.held:
+        _look_back(case, store, history_from_ms, step_ms)
+        case.from_ms = min(case.from_ms, held_from_ms)
     return refold(case, others, store, step_ms=step_ms, until_ms=until_ms)
 
 
@@ -122,9 +134,12 @@ def refold(
 ) -> Tally:
     """Fold a case from the store as far back as it was looked before: after a restart, say.
 
-    `others` are sessions whose exposures another case of the incident counts.
+    `others` are sessions whose exposures another case of the incident counts. A case that is held
+    counts none itself.
     """
     tally = Tally(case)
+    if case.held:
+        return tally
     _forward(case, tally, store, until_ms)
     for session in sorted(case.sessions.keys() - others):
         add_session(case, tally, session, store, until_ms)

@@ -11,6 +11,7 @@ import msgspec
 
 from incidents.population import Population
 from incidents.settings import NeverBlock, PolicySettings
+from intake.addresses import net_of
 from records.finding import Finding
 from records.ids import iso
 from records.incident import Guard
@@ -168,7 +169,8 @@ class Guards:
 
 
 def _untrusted(situation: Situation) -> Guard | None:
-    if not any(situation.target in finding.untrusted_ips for finding in situation.findings):
+    target = situation.target
+    if not any(target in (ip, net_of(ip)) for f in situation.findings for ip in f.untrusted_ips):
         return None
     why = (
         f"{situation.target} comes from a forwarding header that no trusted proxy set: "

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from incidents.cases import Group
-from incidents.policy import Policy, lift
+from incidents.gather import FOREVER_MS
+from incidents.policy import Policy, lift, targets_of
 from incidents.population import Population
 from incidents.register import Register
+from intake.addresses import net_of
 from records.incident import Action
 
 
@@ -56,7 +58,8 @@ def _waiting_for(decided: dict[str, int], register: Register) -> Iterable[Group]
         again = {
             key
             for key, finding in group.findings().items()
-            if any(finding.end_ms >= decided[ip] for ip in finding.ips if ip in decided)
+            for target in targets_of(finding)
+            if finding.end_ms >= min(decided.get(t, FOREVER_MS) for t in (target, net_of(target)))
         } & group.considered
         if again:
             group.considered -= again

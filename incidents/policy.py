@@ -13,10 +13,11 @@ import msgspec
 from incidents.guards import BY_PERSON, EVIDENCE, Guards, Situation
 from incidents.population import Population
 from incidents.settings import NeverBlock, PolicySettings
+from intake.addresses import net_of
 from records.finding import Finding
 from records.ids import action_id
 from records.incident import Action, Guard, Incident
-from records.kinds import Mode, Severity
+from records.kinds import SEVERITIES, Mode, Severity
 
 MODES: tuple[Mode, ...] = ("simulate", "approval", "enforce")
 """Weakest first."""
@@ -75,7 +76,7 @@ class Policy:
         for finding in findings:
             if finding.severity not in BLOCKING:
                 continue
-            for target in sorted(set(finding.ips)):
+            for target in targets_of(finding):
                 action = self._block(incident, finding, target, now_ms, history_from_ms)
                 if action is not None:
                     actions.append(action)
@@ -98,8 +99,9 @@ class Policy:
     def _block(
         self, incident: Incident, finding: Finding, target: str, now_ms: int, history_from_ms: int
     ) -> Action | None:
-        last = self._blocks.get(target)
-        mode = self.mode_of(finding)
+        last, mode = self._blocks.get(target), self.mode_of(finding)
+        if _covers(self._blocks.get(net_of(target)), finding, mode, now_ms):
+            return None
         live = last is not None and now_ms < last.until_ms
         if live and last is not None and last.verdict != "refuse" and not _stronger(mode, last):
             return None
@@ -261,6 +263,21 @@ class Policy:
             self._blocks[target] = block
             if block.verdict == "pass":
                 insort(self._spent, (block.decided_ms, block.severity))
+
+
+def targets_of(finding: Finding) -> list[str]:
+    """What is blocked for a finding: its addresses, or the IPv6 /64 that used many of them."""
+    if finding.actor.type == "subnet":
+        return [finding.actor.value]
+    return sorted(set(finding.ips))
+
+
+def _covers(around: Block | None, finding: Finding, mode: Mode, now_ms: int) -> bool:
+    """Whether the block of a /64 stands for that of one address in it: no less was its reason."""
+    if around is None or around.verdict == "refuse" or now_ms >= around.until_ms:
+        return False
+    no_less = SEVERITIES.index(around.severity) >= SEVERITIES.index(finding.severity)
+    return no_less and not _stronger(mode, around)
 
 
 def _stronger(mode: Mode, last: Block) -> bool:

@@ -23,11 +23,11 @@ _One = tuple[str, int]
 
 
 def block_of(ip: str) -> str:
-    """The address as it is counted: itself, or the /64 of an IPv6 address."""
+    """The address as it is counted: itself, or the /64 of an IPv6 address, also if it is given."""
     if ":" not in ip:
         return ip
     try:
-        address = ip_address(ip)
+        address = ip_address(ip.removesuffix("/64"))
     except ValueError:
         return ip
     if not isinstance(address, IPv6Address):
@@ -158,7 +158,7 @@ class Population:
         return len(names)
 
     def _behind(self, target: str) -> Iterator[_One | dict[str, int]]:
-        if "/" not in target:
+        if "/" not in target or (":" in target and target.endswith("/64")):
             if (people := self._people.get(block_of(target))) is not None:
                 yield people
             return

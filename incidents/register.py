@@ -12,7 +12,8 @@ import msgspec
 
 from incidents.affected import Impact, Ledger
 from incidents.cases import QUIET_MS, Case, Group, open_case
-from incidents.gather import Tally, add_session, gather, refold
+from incidents.gather import FOREVER_MS, Tally, add_session, gather, refold
+from incidents.open_cases import OpenCases, place_of
 from incidents.owners import Item, is_unnamed
 from records.event import Actor, Exposure
 from records.finding import Finding
@@ -45,7 +46,7 @@ class Register:
         not looked at before its turn, or a big batch would foresee what a small one cannot."""
         self.woken: dict[str, Case] = {}
         """Cases folded from the store, such as after a restart: it may hold more than was seen."""
-        self._cases: dict[Actor, Case] = {}
+        self._cases = OpenCases()
         self._sessions: dict[str, Case] = {}
         self._tallies: dict[str, Tally] = {}
         self._stale: dict[str, Case] = {}
@@ -57,7 +58,7 @@ class Register:
 
     def add_exposure(self, exposure: Exposure) -> Case | None:
         """Count an exposure where it belongs; the case that changed, if any."""
-        case = self._cases.get(exposure.actor)
+        case = self._cases.of(exposure.actor)
         if case is None and exposure.actor.type == "session":
             if exposure.verdict != "foreign" and not is_unnamed(exposure):
                 return None
@@ -92,20 +93,23 @@ class Register:
         self, finding: Finding, member: Actor, awareness_ms: int, history_from_ms: int
     ) -> Case | None:
         """Put a finding into its member's case, opened if need be; None if it was there before."""
-        if (str(member), finding.id) in self._known:
+        if (place_of(member), finding.id) in self._known:
             return None
-        self._known.add((str(member), finding.id))
+        self._known.add((place_of(member), finding.id))
         linked = self._sessions.get(member.value) if member.type == "session" else None
-        for known in (self._cases.get(member), linked):
-            if known is None:
-                continue
+        for known in filter(None, (self._cases.of(member), linked)):
             group = self.group_of[known.id]
             if finding.start_ms - group.last_ms > QUIET_MS:
                 self.retire(group)
-        case = self._cases.get(member)
+        case = self._cases.of(member)
         if case is None:
             case = self._open(member, finding, awareness_ms)
         start_ms = case.start_ms
+        if case.actor != member and finding.end_ms <= case.opened_ms:
+            # the incident is named after who was first, whichever of its findings came first
+            own = self._open(member, finding, awareness_ms)
+            own.take(finding)
+            self._hold(case, own)
         opened = not case.findings
         group = self.group_of[case.id]
         self.dirty.add(group.id)
@@ -114,6 +118,8 @@ class Register:
         # a finding within the lateness may make another case of the group the oldest
         self.groups[group.id] = group
         self.dirty.add(group.id)
+        for own in self._cases.within(case.actor) if opened else ():
+            self._hold(case, own)
         if opened or finding.undetermined or case.start_ms < start_ms:
             self._gather(case, history_from_ms)
         self._link(case, sorted(case.sessions))
@@ -125,11 +131,23 @@ class Register:
         self._ordinals[key] += 1
         group = Group(cases=[case], awareness_ms=awareness_ms)
         self.groups[case.id] = self.group_of[case.id] = group
-        self._cases[member] = case
+        self._cases.add(case)
         if member.type == "session" and (owner := self._sessions.get(member.value)) is not None:
             for changed in self._join(case, owner):
                 self._link(changed)
         return case
+
+    def _hold(self, case: Case, own: Case) -> None:
+        """Let the case of a /64 stand for that of one address of it, if no quiet day is between."""
+        mine, other = self.group_of[case.id], self.group_of[own.id]
+        if case.start_ms - other.last_ms > QUIET_MS:
+            self.retire(other)
+        elif own.start_ms - mine.last_ms <= QUIET_MS:
+            self._cases.remove(own)
+            self._tallies.pop(own.id, None)
+            self._stale.pop(own.id, None)
+            case.hold(own)
+            self._join(case, own)
 
     # -- joining
 
@@ -213,8 +231,9 @@ class Register:
         Raises:
             ValueError: the actor has no case there, or it is the only one.
         """
-        case = next((case for case in group.cases if case.actor == actor), None)
-        if case is None or len(group.cases) == 1:
+        apart = [case for case in group.cases if not case.held]
+        case = next((case for case in apart if case.actor == actor), None)
+        if case is None or len(apart) == 1:
             raise ValueError(f"splitting {actor} off {group.id}: it is no joined actor of it")
         rest = [other for other in group.cases if other is not case]
         theirs = set[str]().union(*(other.sessions for other in rest)) | {
@@ -262,6 +281,7 @@ class Register:
             history_from_ms=history_from_ms,
             step_ms=self._step_ms,
             until_ms=self.frontier_ms + 1,
+            held_from_ms=min((c.from_ms for c in group.cases if c.held), default=FOREVER_MS),
         )
         self._link(case)
 
@@ -329,8 +349,7 @@ class Register:
         group.retired = True
         self.dirty.add(group.id)
         for case in group.cases:
-            if self._cases.get(case.actor) is case:
-                del self._cases[case.actor]
+            self._cases.remove(case)
             self._tallies.pop(case.id, None)
             self._stale.pop(case.id, None)
             for session in case.sessions:
@@ -360,7 +379,7 @@ class Register:
         for case in group.cases:
             del self.group_of[case.id]
             for finding in case.findings:
-                self._known.discard((str(case.actor), finding))
+                self._known.discard((place_of(case.actor), finding))
 
     # -- state
 
@@ -371,10 +390,9 @@ class Register:
             for case in group.cases:
                 self.group_of[case.id] = group
                 self._ordinals[str(case.actor), case.day] += 1
-                self._known.update((str(case.actor), finding) for finding in case.findings)
-                if group.retired:
-                    continue
-                self._cases[case.actor] = case
+                self._known.update((place_of(case.actor), finding) for finding in case.findings)
+                if not (group.retired or case.held):
+                    self._cases.add(case)
             if not group.retired:
                 for case in reversed(group.cases):
                     for session in case.sessions:

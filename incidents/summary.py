@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from incidents.affected import Counts, Ledger
 from incidents.cases import Case, Fault, Group
 from incidents.coverage import Nearby
+from intake.addresses import net_of
 from records.event import Actor
 from records.finding import Finding
 from records.incident import Account, Coverage, Incident
@@ -50,7 +51,7 @@ def describe(
         status=group.status,
         cause=cause,
         breach=_is_breach(counts, rules),
-        title=_title(cases[0].actor, len(cases) - 1, counts, rules),
+        title=_title([case.actor for case in cases if not case.held], counts, rules),
         actors=_actors(cases, findings.values()),
         actor_accounts=_accounts(cases, ledger, ledgers),
         findings=tuple(sorted(findings)),
@@ -148,16 +149,20 @@ def pending_words(pending: int) -> tuple[str, ...]:
 
 
 def _actors(cases: Sequence[Case], findings: Iterable[Finding]) -> tuple[Actor, ...]:
-    """Principals, sessions and addresses; an address that a client could have written is none."""
+    """Principals, sessions and addresses; an address that a client could have written is none.
+
+    A /64 stands for its addresses.
+    """
     forged = {ip for finding in findings for ip in finding.untrusted_ips}
-    actors = {case.actor for case in cases}
+    actors = {case.actor for case in cases if not case.held}
+    nets = {actor.value for actor in actors if actor.type == "subnet"}
     actors |= {Actor("session", session) for case in cases for session in case.sessions}
     actors |= {
         Actor("ip", ip)
         for case in cases
         for finding in case.findings.values()
         for ip in finding.ips
-        if ip not in forged
+        if ip not in forged and net_of(ip) not in nets
     }
     return tuple(sorted(actors, key=lambda actor: (_ORDER.index(actor.type), actor.value)))
 
@@ -182,8 +187,9 @@ def _name(actor: Actor) -> str:
     return f"session {actor.value[:12]}" if actor.type == "session" else actor.value
 
 
-def _title(actor: Actor, joined: int, counts: Counts, rules: Sequence[str]) -> str:
-    who = _name(actor) + (f" and {joined} joined" if joined else "")
+def _title(actors: Sequence[Actor], counts: Counts, rules: Sequence[str]) -> str:
+    joined = len(actors) - 1
+    who = _name(actors[0]) + (f" and {joined} joined" if joined else "")
     if counts.affected:
         what = f"reached the data of {_people(counts.affected)}"
     elif counts.upper:

@@ -77,6 +77,26 @@ def subnet_of(ip: str) -> str:
     return str(IPv6Network((int(address) & _V6_SUBNET, 64)))
 
 
+def net_of(ip: str) -> str:
+    """The /64 of an IPv6 address, which one client has to itself; "" for anything else."""
+    return subnet_of(ip) if ":" in ip else ""
+
+
+def beginnings(net: str) -> tuple[str, ...]:
+    """With what the canonical text of any address of a /64 begins: with one of these.
+
+    Others may begin so too, because a text says nothing of how many zeros its :: stands for.
+    """
+    groups = IPv6Network(net)[0].exploded.split(":")[:4]
+    plain = ":".join(f"{int(group, 16):x}" for group in groups) + ":"
+    # A run of zeros may be the "::"; the last one also where the zeros after it make it longer.
+    short = [
+        plain[: run.start()] + ("::" if run.start() == 0 else ":") + plain[run.end() :]
+        for run in re.finditer(r"(?<![^:])(?:0:)+", plain)
+    ]
+    return plain, *short
+
+
 def forwarded_for(elements: str) -> list[str]:
     """The `for` of each element of a Forwarded header, "" where an element has none.
 

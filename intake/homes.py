@@ -1,5 +1,6 @@
 """At which address an id was first seen, so that one met elsewhere can be told (fan-out).
 
+A /64 is one place: a device of an IPv6 network takes another address of it every day, or oftener.
 In: ids of logs that name nobody, with address and time. Out: whether the id was known at another
 address before. Only what lies over the lateness back counts, so that order within it does not.
 """
@@ -7,6 +8,8 @@ address before. Only what lies over the lateness back counts, so that order with
 from collections.abc import Iterator
 
 import msgspec
+
+from intake.addresses import net_of
 
 LATENESS_MS = 60_000
 _MOST = 200_000
@@ -23,14 +26,15 @@ class Homes:
     def is_elsewhere(self, target: str, ip: str, time_ms: int) -> bool:
         """Note an id at an address; whether it was at another one over a minute before."""
         home = self._recent.get(target) or self._older.get(target)
+        place = net_of(ip) or ip
         if home is None or time_ms < home[1]:
-            home = (ip, time_ms)
+            home = (place, time_ms)
             self._dirty.add(target)
         if target not in self._recent and len(self._recent) >= _MOST:
             self._older, self._recent = self._recent, {}
             self._dirty &= self._older.keys()
         self._recent[target] = home
-        return home[0] != ip and home[1] < time_ms - LATENESS_MS
+        return home[0] != place and home[1] < time_ms - LATENESS_MS
 
     def take_dirty(self) -> Iterator[tuple[str, bytes]]:
         """Ids whose home changed."""
@@ -42,4 +46,5 @@ class Homes:
     def load(self, items: Iterator[tuple[str, bytes]]) -> None:
         """Restore what `take_dirty` gave."""
         for target, data in items:
-            self._recent[target] = msgspec.msgpack.decode(data, type=tuple[str, int])
+            place, time_ms = msgspec.msgpack.decode(data, type=tuple[str, int])
+            self._recent[target] = (net_of(place) or place, time_ms)

@@ -1,13 +1,14 @@
 """Blocks an address at the gateway, and lifts the block (CONTRACT 5).
 
-In: an Action whose target is one address. Out: a Receipt with what the gateway's list then said.
-Must never send anything that is not one plain address, nor show the token. The gateway's *state*
-has each address once: repeats read back first and carry the action's Idempotency-Key.
+In: an Action whose target is one address, or the /64 that one IPv6 client has. Out: a Receipt with
+what the gateway's list then said. Must never send anything wider, nor show the token. A gateway
+that knows no networks refuses, and the receipt says so. Its *state* has each target once: repeats
+read back first and carry the action's Idempotency-Key.
 """
 
 import ssl
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import httpx
 import msgspec
@@ -54,11 +55,16 @@ def gateway_client(settings: GatewaySettings) -> httpx.AsyncClient:
 
 
 def canonical(text: str) -> str:
-    """One address in its one spelling; an IPv4-mapped one as IPv4.
+    """One address or IPv6 /64 in its one spelling; an IPv4-mapped address as IPv4.
 
     Raises:
-        ValueError: anything else, such as a network, a zone id, or an address that means "all".
+        ValueError: anything else, such as another network, a zone id, or an address that means
+            "all".
     """
+    if text.endswith("/64"):
+        network = IPv6Network(text)
+        canonical(str(network[1]))
+        return str(network)
     address: IPv4Address | IPv6Address = ip_address(text)
     if isinstance(address, IPv6Address):
         if address.scope_id:
@@ -73,6 +79,8 @@ def _entry(text: str) -> str | None:
     """An entry of the gateway's list as one address, also where it is written as a /32 or /128."""
     try:
         network = ip_network(text)
+        if network.version == 6 and network.prefixlen == 64:
+            return canonical(text)
         return canonical(str(network[0])) if network.num_addresses == 1 else None
     except ValueError:
         return None
@@ -166,7 +174,7 @@ class BlockIp:
         return "present" if plan.target in listed else "absent"
 
     async def listed(self, at_ms: int) -> frozenset[str] | Fault:
-        """Every single address that the gateway says it blocks, in canonical form."""
+        """Every single address and /64 that the gateway says it blocks, in canonical form."""
         url = self._settings.url + self._settings.list_path
         answer = await self._exchange(Call("GET", url, "respond.gateway.list_path"), at_ms)
         if isinstance(answer, Fault):

@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Literal, Self
 
 TOKEN = "synthetic-7f3a-token"
@@ -36,6 +36,7 @@ class Gateway:
         self.token = token
         self.trouble: Trouble | None = None
         self.retry_after = "7"
+        self.knows_networks = True
         self.blocked: list[str] = []
         self.effects: Counter[tuple[str, str]] = Counter()
         """(block or unblock, address) -> how often it was really carried out."""
@@ -167,7 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.path == "/admin/blocked-ips":
             answer = json.dumps({"ips": gateway.blocked}).encode()
         elif self.command == "POST" and verb:
-            ip, key = str(ip_address(json.loads(body)["ip"])), self.headers["Idempotency-Key"]
+            text, key = json.loads(body)["ip"], self.headers["Idempotency-Key"]
+            if "/" in text and not gateway.knows_networks:
+                self._answer(422, b'{"error": "not an address"}')
+                return
+            ip = str(ip_network(text)) if "/" in text else str(ip_address(text))
             if verb == "unblock" and ip not in gateway.blocked and key not in gateway.keys:
                 self._answer(404, b'{"error": "not blocked"}')
                 return

@@ -15,7 +15,7 @@ _SESSION = EVENTS["breachline.session"]
 
 
 def actor_query(actor: Actor) -> Node:
-    """The events that an actor answers for; of a subnet or route, all of it.
+    """The events that an actor answers for; of a route, all of it.
 
     Raises:
         ValueError: the history does not keep what such an actor is known by.
@@ -29,7 +29,8 @@ def actor_query(actor: Actor) -> Node:
             mine = Is(EVENTS["source.address"], actor.value)
             return And((mine, Not(_VOUCHED), Not(Exists(_SESSION))))
         case "subnet":
-            return Network(EVENTS["source.ip"], network(actor.value)[0])
+            ours = Network(EVENTS["source.ip"], network(actor.value)[0])
+            return And((ours, Not(_VOUCHED), Not(Exists(_SESSION))))
         case "route":
             return Is(EVENTS["breachline.route"], actor.value)
         case kind:

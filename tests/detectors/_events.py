@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from detectors.engine import Engine
+from intake.addresses import subnet_of
 from records.event import Signal
 from records.finding import Finding
 from records.ids import digest, event_id
@@ -29,7 +30,8 @@ class At:
         return At(self.time_ms, self.facts | facts)
 
     def ip(self, address: str, *, trusted: bool = True) -> At:
-        return self.but(ip=address, ip_trusted=trusted)
+        net = {"subnet": subnet_of(address)} if ":" in address else {}
+        return self.but(ip=address, ip_trusted=trusted, **net)
 
     def user(self, principal: str, provenance: str = "gateway") -> At:
         return self.but(principal=principal, provenance=provenance, authentication="known")

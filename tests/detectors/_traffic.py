@@ -30,6 +30,9 @@ def numbers(first: int, n: int) -> str:
     return f"{100 + first + n}"
 
 
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8::{}")
+"""The last is one client that asks from an address of its /64 after the other."""
+
 ACTS = {
     "read": lambda who, user: who.read(user),
     "read money": lambda who, user: who.read(user, category="financial"),
@@ -52,7 +55,9 @@ def act(burst_s, offset_s, every_s, caller, address, kind, first, count, stride,
     """One caller who does one thing to some users, one after the other."""
     signals = []
     for n in range(count):
-        moment: At = at(burst_s + offset_s + n * every_s).ip(address).route(route)
+        moment: At = (
+            at(burst_s + offset_s + n * every_s).ip(address.format(f"{n % 40 + 1:x}")).route(route)
+        )
         who = CALLERS[caller](moment)
         opened = kind == "try doors" and n % 10 == 9
         do = ACTS["read" if opened else kind]
@@ -75,7 +80,7 @@ traffic = st.lists(
         offset_s=st.integers(0, 300),
         every_s=st.sampled_from((0, 0.2, 1, 7, 25)),
         caller=st.integers(0, len(CALLERS) - 1),
-        address=st.sampled_from(("192.0.2.1", "192.0.2.2")),
+        address=st.sampled_from(ADDRESSES),
         kind=st.sampled_from(sorted(ACTS)),
         first=st.integers(0, 12),
         count=st.sampled_from((1, 1, 2, 3, 9, 14, 32)),

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from detectors._base import DetectorSettings, Level, WindowSettings, enough, many, spoken
+from detectors._base import DetectorSettings, Level, WindowSettings, enough, is_shared, many, spoken
 from detectors._state import Sighting, Tally
 from detectors.cross_user_read import CrossUserRead
 from records.event import Actor
@@ -121,3 +121,45 @@ def test_settings_that_mean_nothing_are_refused(settings):
 
 def test_a_detector_is_enabled_and_follows_the_common_mode_unless_told():
     assert DetectorSettings() == DetectorSettings(enabled=True, mode=None)
+
+
+SHARED = [
+    ("nobody", [], 5, False),
+    ("one address", ["a", "a", "a", "a", "a"], 5, False),
+    ("an address each", ["a", "b", "c", "d", "e"], 5, True),
+    ("two halves", ["a", "a", "a", "b", "b", "b"], 5, True),
+    ("one does it, another strays", ["a", "a", "a", "a", "a", "b", "b"], 5, False),
+    ("both ask for the same", ["ab", "ab", "ab"], 5, True),
+    ("three are needed where one is enough", ["a", "b"], 1, False),
+    ("three", ["a", "b", "c"], 1, True),
+    ("two with two each", ["a", "a", "b", "b"], 1, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "limit", "expected"), [c[1:] for c in SHARED], ids=[c[0] for c in SHARED]
+)
+def test_addresses_get_to_a_limit_together_if_none_does_alone(asked, limit, expected):
+    histories = [
+        sightings(*(at(n).ip(f"2001:db8::{ip}").user("u").read(f"u-{n}") for ip in ips))
+        for n, ips in enumerate(asked)
+    ]
+    assert is_shared(histories, limit) is expected
+
+
+def test_a_64_answers_for_what_its_addresses_did_without_session_and_principal():
+    net = Actor("subnet", "2001:db8::/64")
+    signals = [
+        at(0).ip("2001:db8::1").looks("u-0"),
+        at(1).ip("2001:db8::2").looks("u-1"),
+        at(2).ip("2001:db8::3").session("s1").looks("u-2"),
+        at(3).ip("2001:db8::4").user("a").read("u-3"),
+    ]
+    found = finding(*signals, actor=net)
+    assert found.members == (Actor("principal", "a"), Actor("session", "s1"), net)
+    assert found.ips == tuple(f"2001:db8::{n}" for n in range(1, 5))
+    assert found.explain["addresses"] == 4
+    assert found.message == (
+        "2001:db8::/64 read data of 4 other users in 3 s from 4 addresses over 1 session "
+        "(limit 2 in 5 min): u-0, u-1, u-2, u-3"
+    )

@@ -84,3 +84,28 @@ def test_routes_are_bounded():
     engine.observe(at(i).user("a").route(f"/r{i}").read("b") for i in range(500))
     ((_, _, value),) = engine.take_dirty()
     assert len(value) < 16_384
+
+
+NET = "subnet:2001:db8::/64"
+
+
+def rotated(count, opens=(), agent="f1"):
+    for i in range(count):
+        who = at(i).ip(f"2001:db8::{i + 1:x}").agent(agent)
+        yield who.anonymous().read(f"u-{i}") if i in opens else who.anonymous().denied(f"u-{i}")
+
+
+NETS = [
+    ("eight from eight addresses", [*rotated(8)], [(NET, "medium")]),
+    ("and a ninth opens", [*rotated(9, opens=[8])], [(NET, "medium"), (NET, "high")]),
+    ("near miss: seven", [*rotated(7)], []),
+    ("eight from one address are that address's", [at(i).ip("2001:db8::7").anonymous()
+        .denied(f"u-{i}") for i in range(8)], [("ip:2001:db8::7", "medium")]),
+    ("near miss: each with another user agent", [s for i in range(8)
+        for s in [*rotated(8, agent=f"f{i}")][i : i + 1]], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signals", "expected"), [c[1:] for c in NETS], ids=[c[0] for c in NETS])
+def test_an_ipv6_client_has_a_64_to_itself(signals, expected):
+    assert [(str(f.actor), f.severity) for f in judged(RULE, signals)] == expected

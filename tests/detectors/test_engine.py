@@ -192,3 +192,28 @@ def test_the_kinds_of_a_signal_are_those_under_which_it_is_looked_at():
     assert engine.kinds(read) == {Key.ACTOR, Key.ADDRESS}
     assert engine.kinds(msgspec.structs.replace(read, late=True)) == set()
     assert engine.kinds(msgspec.structs.replace(read, outcome="ignored")) == set()
+
+
+NETS = [
+    ("an address", at(3).ip("2001:db8::1").looks("u-7"), {Key.ADDRESS, Key.SUBNET}),
+    ("a session, by a rule of addresses", at(3).ip("2001:db8::1").session("s").looks("u-7"),
+        {Key.ADDRESS, Key.SUBNET}),
+    ("a session, by a rule of actors", at(3).ip("2001:db8::1").session("s").canary("u-7"),
+        {Key.ACTOR}),
+    ("an address, by a rule of actors", at(3).ip("2001:db8::1").canary("u-7"),
+        {Key.ACTOR, Key.SUBNET}),
+    ("IPv4 has no such network", at(3).but(subnet="203.0.113.0/24").canary("u-7"), {Key.ACTOR}),
+    ("no address", at(3).ip("gateway:8080").looks("u-7"), {Key.ADDRESS}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signal", "expected"), [c[1:] for c in NETS], ids=[c[0] for c in NETS])
+def test_what_an_ipv6_address_answers_for_is_looked_at_by_its_64_too(signal, expected):
+    assert Engine().kinds(signal) == expected
+
+
+def test_nobody_can_call_themselves_what_a_64_is_kept_under():
+    engine = Engine()
+    engine.observe([at(0).ip("2001:db8::1").looks("u-1"), at(1).ip("2001:db8::/64").looks("u-2")])
+    kept = {key for space, key, _ in engine.take_dirty() if space == "identity_fanout"}
+    assert kept == {"2001:db8::1", " 2001:db8::/64", "2001:db8::/64"}

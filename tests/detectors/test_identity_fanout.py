@@ -212,3 +212,58 @@ def test_a_nameless_walker_is_a_finding_of_its_own():
     found = judged(RULE, both)
     assert [(f.severity, f.undetermined) for f in found] == [("high", False), ("high", True)]
     assert len({f.id for f in found}) == 2
+
+
+def v6(n, net="2001:db8:0:1"):
+    return f"{net}::{n + 1:x}"
+
+
+WALKED = [at(i).ip(v6(i)).looks(f"{1000 + i}") for i in range(200)]
+HOME = [(f"{900 + n}", v6(n)) for n in range(4)]
+NETS = [
+    ("one address, as ever", [at(i).ip(v6(0)).looks(f"{1000 + i}") for i in range(40)],
+        [("ip", v6(0))]),
+    ("walks from two hundred addresses", WALKED, [("subnet", "2001:db8:0:1::/64")]),
+    ("walks twenty ids from each of ten addresses", [at(i).ip(v6(i // 20)).looks(f"{1000 + i}")
+        for i in range(200)],
+        [*(("ip", v6(n)) for n in range(10)), ("subnet", "2001:db8:0:1::/64")]),
+    ("gets data of five from five addresses", [at(i).ip(v6(i)).anonymous().read(f"u-{i}")
+        for i in range(5)], [("subnet", "2001:db8:0:1::/64")]),
+    ("claims ten ids in one session from ten addresses", [at(i).ip(v6(i)).session("s1")
+        .claims(f"{i * 7919 % 1003}") for i in range(10)], [("subnet", "2001:db8:0:1::/64")]),
+    ("near miss: four of five from one address", [at(i).ip(v6(i // 4)).anonymous().read(f"u-{i}")
+        for i in range(5)], []),
+    ("near miss: eleven ids", WALKED[:11], []),
+    ("near miss: each from a /64 of its own", [at(i).ip(f"2001:db8:0:{i:x}::1")
+        .looks(f"{1000 + i}") for i in range(200)], []),
+    ("near miss: two /64 side by side", [at(i).ip(v6(i, f"2001:db8:0:{i % 2}")).anonymous()
+        .read(f"u-{i}") for i in range(8)], []),
+    ("IPv4 is not joined", [at(i).ip(f"192.0.2.{i}").but(subnet="192.0.2.0/24")
+        .looks(f"{1000 + i}") for i in range(200)], []),
+    ("ordinary: a household, everybody their own, all day", [at(i * 60).ip(ip).looks(user)
+        for i in range(600) for user, ip in [HOME[i % 4]]], []),
+    ("ordinary: a household that gets new addresses every hour", [at(i * 60)
+        .ip(v6(100 * (i // 60) + i % 4)).looks(f"{900 + i % 4}") for i in range(600)], []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("signals", "expected"), [c[1:] for c in NETS], ids=[c[0] for c in NETS])
+def test_an_ipv6_client_has_a_64_to_itself(signals, expected):
+    assert sorted((f.actor.type, f.actor.value) for f in judged(RULE, signals)) == expected
+
+
+def test_what_one_ipv6_address_does_has_the_id_that_it_has_without_neighbours():
+    alone = [at(i).ip(v6(0)).looks(f"{1000 + i}") for i in range(40)]
+    home = [at(i + 0.5).ip(v6(1 + i % 3)).looks(f"{900 + i % 3}") for i in range(40)]
+    together = sorted([*alone, *home], key=lambda signal: signal.time_ms)
+    assert judged(RULE, together) == judged(RULE, alone)
+
+
+@pytest.mark.parametrize("agents", [1, 5])
+@pytest.mark.parametrize("seed", range(2))
+def test_an_office_in_one_64_is_no_attack(agents, seed):
+    chance = random.Random(seed)
+    seats = [(f"{1000 + n}", v6(n), f"f{chance.randrange(agents)}") for n in range(800)]
+    morning = sorted((chance.random() * 3600, *seat) for seat in seats * 3)
+    signals = [at(t).agent(agent).ip(ip).looks(user) for t, user, ip, agent in morning]
+    assert judged(RULE, signals) == []

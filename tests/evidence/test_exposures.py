@@ -1,3 +1,5 @@
+from ipaddress import ip_address
+
 import msgspec
 import pytest
 
@@ -101,3 +103,31 @@ def test_memory_is_bounded_and_a_full_cache_changes_nothing(store, make, monkeyp
     assert len(store._what_ids) <= 10
     assert all_of(store, *actors) == exposures
     assert store.row("", "SELECT count(*) FROM who") == (35,)
+
+
+NET, SIDE = Actor("subnet", "2001:db8::/64"), Actor("subnet", "2001:db8:0:1::/64")
+
+
+def test_a_64_has_those_of_its_addresses_and_of_nobody_else(store, make):
+    ips = ["2001:db8::1", "2001:db8::1:2:3:4", "2001:db8:0:0:1:2:3:4", "2001:db8::ffff:0:0:1"]
+    inside = [make.exposure(n, Actor("ip", f"{ip_address(ip)}")) for n, ip in enumerate(ips)]
+    beside = [
+        make.exposure(10, Actor("ip", "2001:db8:0:1::1")),
+        make.exposure(11, Actor("ip", "2001:db8::1:2:3:4:5")),  # as IPv6 writes ...:0:1:2:3:4:5
+    ]
+    odd = [Actor("ip", "2001:db8::api"), A, B, C]
+    others = [make.exposure(20 + n, actor) for n, actor in enumerate(odd)]
+    store.add_exposures([*inside, *beside, *others])
+    assert all_of(store, NET) == sorted(inside, key=lambda x: (x.time_ms, x.event))
+    assert all_of(store, SIDE) == beside
+    assert all_of(store, NET, inside[0].actor) == all_of(store, NET)
+    assert all_of(store, Actor("subnet", "192.0.2.0/24")) == []
+
+
+def test_those_of_a_64_that_somebody_names_are_kept(store, make):
+    inside = make.exposure(0, Actor("ip", "2001:db8::1"))
+    beside = make.exposure(1, Actor("ip", "2001:db8:0:1::1"))
+    store.add_exposures([inside, beside])
+    store.put_incidents([make.incident(actors=(NET,))])
+    assert store.prune(2**60, 0)["exposures"] == 1
+    assert all_of(store, NET, SIDE) == [inside]

@@ -20,8 +20,14 @@ EVENTS = [
     event(5, **{**NOBODY, "ip": "198.51.100.1"}),
     event(6, **{**NAMED, "principal": "u-67"}),
     event(7, **NAMED),
+    event(8, **{**NOBODY, "ip": "2001:db8::1"}),
+    event(9, **{**NOBODY, "ip": "2001:db8::1:2:3:4"}),
+    event(10, **{**NOBODY, "ip": "2001:db8:0:1::1"}),
+    event(11, **{**SESSION, "session": "0ff", "ip": "2001:db8::2"}),
 ]
 WHO, BY, FROM = Actor("principal", "u-66"), Actor("session", "5e55"), Actor("ip", "203.0.113.7")
+
+NET, SIDE = Actor("subnet", "2001:db8::/64"), Actor("ip", "2001:db8:0:1::1")
 
 
 @pytest.fixture
@@ -36,6 +42,8 @@ CASES = [
     ("a principal that the log vouches for", [WHO], 0, [], 9, [0, 1, 7], 3),
     ("a session, whoever it was of", [BY], 0, [], 9, [1, 2], 2),
     ("an address, for those whom nothing else names", [FROM], 0, [], 9, [3, 4], 2),
+    ("a /64, for those whom nothing else names", [NET], 0, [], 9, [8, 9], 2),
+    ("a /64 and an address beside it", [NET, SIDE], 0, [], 9, [8, 9, 10], 3),
     ("several", [WHO, BY, FROM], 0, [], 9, [0, 1, 2, 3, 4, 7], 6),
     ("nobody", [], 0, [], 9, [], 0),
     ("from a time on", [WHO], NOON_MS + 1000, [], 9, [1, 7], 2),

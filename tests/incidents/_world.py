@@ -8,6 +8,7 @@ import msgspec
 from incidents.fold import Desk, Folded
 from incidents.population import Population
 from incidents.settings import PolicySettings
+from intake.addresses import net_of
 from records.event import Actor, Exposure
 from records.finding import Finding
 from records.ids import DAY_MS, finding_id, incident_id
@@ -28,6 +29,15 @@ def session(name: str) -> Actor:
 
 def address(ip: str) -> Actor:
     return Actor("ip", ip)
+
+
+def net(value: str) -> Actor:
+    return Actor("subnet", value)
+
+
+def around(actor: Actor) -> Actor:
+    """The /64 that answers for an address too."""
+    return net(net_of(actor.value)) if actor.type == "ip" else actor
 
 
 def foreign(actor: Actor, time_ms: int, target: str, **changes: Any) -> Exposure:
@@ -91,7 +101,11 @@ class Store:
         self, actors: Iterable[Actor], since_ms: int, until_ms: int
     ) -> Iterator[Exposure]:
         wanted = set(actors)
-        found = [e for e in self.items if e.actor in wanted and since_ms <= e.time_ms < until_ms]
+        found = [
+            e
+            for e in self.items
+            if (e.actor in wanted or around(e.actor) in wanted) and since_ms <= e.time_ms < until_ms
+        ]
         return iter(sorted(found, key=lambda e: (e.time_ms, e.event)))
 
 

@@ -52,6 +52,8 @@ def test_a_64_counts_as_one_address():
     denials = Denials()
     denials.note([denied(1, ip="2001:db8::2")])
     assert denials.around("2001:db8::1", WHO, NOON_MS, NOON_MS + HOUR) == (0, 1)
+    assert denials.around("2001:db8::/64", WHO, NOON_MS, NOON_MS + HOUR) == (0, 1)
+    assert denials.around("2001:db8:0:1::/64", WHO, NOON_MS, NOON_MS + HOUR) == (0, 0)
 
 
 def test_what_is_fresh_is_told_once_and_again_after_a_restart():

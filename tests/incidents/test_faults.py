@@ -1,7 +1,7 @@
 import pytest
 
 from incidents.faults import Recent, counts_as, limit_of, spans
-from tests.incidents._world import MINUTE, SECOND, T0, address, finding, principal, session
+from tests.incidents._world import MINUTE, SECOND, T0, address, finding, net, principal, session
 
 MANY = [(n * SECOND, f"a{n}") for n in range(21)]
 SPANS = [
@@ -73,3 +73,21 @@ def test_recent_forgets():
     assert recent.of("cross_user_read", T0) == [(T0 + 14 * MINUTE, "principal:u-1", "inc-1")]
     recent.forget(T0 + 60 * MINUTE)
     assert recent.of("cross_user_read", T0) == []
+
+
+NET = "subnet:2001:db8::/64"
+V6 = address("2001:db8::1")
+COUNTED = [
+    ("an IPv6 address is its /64", finding(V6, T0), NET),
+    ("a /64 is itself", finding(net("2001:db8::/64"), T0), NET),
+    ("a session is the /64 of its address", finding(session("s"), T0, ips=("2001:db8::2",)), NET),
+    ("several behind an address", finding(V6, T0, members=(session("s"), session("t"))), NET),
+    ("an IPv4 address is itself", finding(address("192.0.2.1"), T0), "ip:192.0.2.1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"), [c[1:] for c in COUNTED], ids=[c[0] for c in COUNTED]
+)
+def test_throwing_away_an_address_with_every_request_is_no_outage(made, expected):
+    assert counts_as(made, str(made.members[0])) == expected

@@ -64,6 +64,25 @@ CASES = [
     ("a /64 counts whole", {}, crowd("2001:db8::1", "n1", "n2") | crowd("2001:db8::2", "n3", "n4"),
      situation(target="2001:db8::9"),
      Guard("refuse", "4 innocent principals behind 2001:db8::9 in the last hour (limit 3)")),
+    ("a /64 may have three innocents, as one IPv4 address may", {},
+     crowd("2001:db8::1", "n1", "n2") | crowd("2001:db8::2", "n3"),
+     situation(target="2001:db8::/64"), Guard("pass", "all guards passed")),
+    ("and no fourth", {}, crowd("2001:db8::1", "n1", "n2") | crowd("2001:db8::2", "n3", "n4"),
+     situation(target="2001:db8::/64"),
+     Guard("refuse", "4 innocent principals behind 2001:db8::/64 in the last hour (limit 3)")),
+    ("anything wider has none to spare", {}, crowd("2001:db8::1", "n1"),
+     situation(target="2001:db8::/63"),
+     Guard("refuse", "1 innocent principals behind 2001:db8::/63 in the last hour (limit 0)")),
+    ("one address of a /64 is listed", {"never_block": [{"cidr": "2001:db8::9/128"}]}, ELSEWHERE,
+     situation(target="2001:db8::/64"),
+     Guard("refuse", "2001:db8::/64 is on the never-block list: 2001:db8::9/128")),
+    ("a trusted proxy is in it", {}, ELSEWHERE, situation(target="fd00:0:0:1::/64"),
+     Guard("refuse", "fd00:0:0:1::/64 is in fd00:0:0:1::5/128: a trusted proxy or our own "
+                     "address")),
+    ("one of its addresses a client wrote itself", {}, ELSEWHERE,
+     situation(target="2001:db8::/64", findings=(finding(A, T0, untrusted_ips=("2001:db8::3",)),)),
+     Guard("refuse", "2001:db8::/64 comes from a forwarding header that no trusted proxy set: "
+                     "list the proxy under intake.trusted_proxies")),
     ("a crowd of an address written as IPv6", {}, crowd(IP, *ALL),
      situation(target="::ffff:203.0.113.7"),
      Guard("refuse", "4 innocent principals behind ::ffff:203.0.113.7 in the last hour (limit 3)")),
@@ -96,7 +115,7 @@ CASES = [
 def test_guards(settings, people, given, expected):
     population = Population()
     population.observe(people)
-    guards = Guards(PolicySettings(**settings), population, ["10.0.0.0/8"])
+    guards = Guards(PolicySettings(**settings), population, ["10.0.0.0/8", "fd00:0:0:1::5"])
     assert guards.judge(given) == expected
 
 

@@ -12,6 +12,7 @@ from tests.incidents._world import (
     address,
     finding,
     foreign,
+    net,
     principal,
 )
 
@@ -147,3 +148,27 @@ def test_a_block_that_hurts_the_innocent_is_to_be_lifted(name, behind, counts, l
     why = hurts(block, T0 - MINUTE, frozenset({"u-66"}), population, around)
     assert bool(why) == lifts, name
     assert asked in ([], [frozenset(behind)])
+
+
+def test_what_a_withdrawn_block_of_a_64_stood_for_is_decided_again():
+    """The /64 is one of many that met a fault; an address of it did more, and is asked for anew."""
+    shared = "2001:db8:0:%x::/64"
+    nets = [
+        (
+            *(foreign(address(ip), T0 + n, f"v-{n}") for ip in ips[:1]),
+            finding(net(shared % n), T0 + n, ips=ips, severity="critical"),
+        )
+        for n in range(25)
+        for ips in [tuple(f"2001:db8:0:{n:x}::{k}" for k in range(1, 4))]
+    ]
+    who = principal("u-66")
+    ip = "2001:db8:0:3::9"
+    own = (
+        *(foreign(who, T0 + 100 + n, f"w-{n}", ip=ip) for n in range(4)),
+        finding(who, T0 + 200, rule="cross_user_write", ips=(ip,)),
+    )
+    world, withdrawn = world_with(*nets[:20], own)
+    assert (len(withdrawn), ip in {block.target for block in world.blocks()}) == (0, False)
+    withdrawn += world.fold(*sum(nets[20:], ())).withdrawn
+    assert len(withdrawn) == 20
+    assert ip in {block.target for block in world.blocks()}

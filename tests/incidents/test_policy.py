@@ -6,7 +6,7 @@ from incidents.population import Population
 from incidents.settings import PolicySettings
 from records.ids import action_id
 from records.incident import Action, Coverage, Guard, Incident
-from tests.incidents._world import DAY, HOUR, MINUTE, SECOND, T0, address, finding, principal
+from tests.incidents._world import DAY, HOUR, MINUTE, SECOND, T0, address, finding, net, principal
 
 A = principal("u-1")
 IP = "203.0.113.7"
@@ -244,3 +244,51 @@ def test_a_withdrawn_block_neither_holds_up_nor_lengthens_the_next():
     (next_one,) = decide(again, finding(A, T0 + SECOND), now_ms=T0 + SECOND)
     assert next_one.until_ms - next_one.decided_ms == 3_600_000
     assert next_one.id != mistake.id
+
+
+NET = net("2001:db8::/64")
+MANY_IPS = tuple(f"2001:db8::{n}" for n in range(1, 4))
+
+
+def of_net(time_ms=T0, **changes):
+    return finding(NET, time_ms, ips=MANY_IPS, **changes)
+
+
+def of_one(time_ms=T0, ip="2001:db8::9", **changes):
+    return finding(address(ip), time_ms, **changes)
+
+
+BLOCKED = [
+    ("one address of it", [of_one()], ["2001:db8::9"]),
+    ("many together", [of_net()], ["2001:db8::/64"]),
+    ("an address, then its /64", [of_one(), of_net(T0 + 1)], ["2001:db8::9", "2001:db8::/64"]),
+    ("its /64 stands for an address", [of_net(), of_one(T0 + 1)], ["2001:db8::/64"]),
+    ("of another /64 it does not", [of_net(), of_one(ip="2001:db8:0:1::9")],
+        ["2001:db8::/64", "2001:db8:0:1::9"]),
+    ("nor for what is worse", [of_net(), of_one(T0 + 1, severity="critical")],
+        ["2001:db8::/64", "2001:db8::9"]),
+    ("nor as a simulation for a block", [of_net(mode="simulate"), of_one(T0 + 1)],
+        ["2001:db8::/64", "2001:db8::9"]),
+    ("nor when it is over", [of_net(), of_one(T0 + 2 * HOUR)], ["2001:db8::/64", "2001:db8::9"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"), [c[1:] for c in BLOCKED], ids=[c[0] for c in BLOCKED]
+)
+def test_a_64_is_blocked_whole_and_an_address_of_it_alone(findings, expected):
+    judge = policy(mode="enforce")
+    targets = [
+        action.target
+        for one in findings
+        for action in decide(judge, one, now_ms=one.end_ms, last_seen_ms=one.end_ms)
+    ]
+    assert targets == expected
+
+
+def test_a_64_that_must_not_be_blocked_stands_for_nothing():
+    judge = policy(mode="enforce", never_block=[{"cidr": "2001:db8::1/128"}])
+    made = [*decide(judge, of_net()), *decide(judge, of_one(T0 + 1), now_ms=T0 + 1)]
+    assert [(action.target, action.guard.verdict) for action in made] == [
+        ("2001:db8::/64", "refuse"), ("2001:db8::9", "pass"),
+    ]  # fmt: skip

@@ -1,11 +1,17 @@
+from ipaddress import ip_address
+
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from intake.addresses import (
     ClientAddresses,
+    beginnings,
     canonical_address,
     forwarded_for,
     is_address,
     named_headers,
+    net_of,
     parse_address,
     subnet_of,
 )
@@ -77,6 +83,42 @@ def test_is_address(text, expected):
 )
 def test_subnet_of(ip, expected):
     assert subnet_of(ip) == expected
+
+
+@pytest.mark.parametrize(
+    ("ip", "expected"),
+    [
+        ("2001:db8:0:1:2::3", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.77", ""),
+        ("192.0.2.77", ""),
+        ("api.example.com:443", ""),
+        ("", ""),
+    ],
+)
+def test_a_client_has_a_whole_64_of_ipv6_and_one_address_of_ipv4(ip, expected):
+    assert net_of(ip) == expected
+
+
+@pytest.mark.parametrize(
+    ("net", "expected"),
+    [
+        ("2001:db8:1:2::/64", ("2001:db8:1:2:",)),
+        ("2001:db8:0:1::/64", ("2001:db8:0:1:", "2001:db8::1:")),
+        ("2001:db8::/64", ("2001:db8:0:0:", "2001:db8::")),
+        ("0:1::/64", ("0:1:0:0:", "::1:0:0:", "0:1::")),
+        ("::/64", ("0:0:0:0:", "::")),
+    ],
+)
+def test_with_what_the_texts_of_a_64_begin(net, expected):
+    assert beginnings(net) == expected
+
+
+@given(st.lists(st.sampled_from((0, 0, 1, 0x20AB)), min_size=8, max_size=8))
+def test_the_text_of_any_address_begins_as_its_64_says(groups):
+    ip = str(ip_address(b"".join(group.to_bytes(2, "big") for group in groups)))
+    assume(net_of(ip))
+    assert ip.startswith(beginnings(net_of(ip)))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from detectors.engine import Engine, discover
 from evidence.keys import CredentialDigest
 from evidence.store import EmbeddedStore
 from records.ids import partition
+from records.kinds import Key
 from streams.lines import Frame
 from streams.pipeline import Pipeline
 from streams.settings import Settings
@@ -24,7 +25,8 @@ from streams.tables import read_tables
 from tests.e2e._program import ecs, flat, nginx
 
 PEOPLE = [f"u-{n:03d}" for n in range(24)]
-ADDRESSES = ["192.0.2.10", "198.51.100.7", "198.51.100.8", "2001:db8::5"]
+ADDRESSES = ["192.0.2.10", "198.51.100.7", "198.51.100.8", "2001:db8::5", "2001:db8::{:x}"]
+"""The last is a client that takes another address of its /64 for each request."""
 JITTER_S = 50
 """Arriving so much too late is still within the lateness of a minute."""
 CONFIG = {
@@ -97,7 +99,7 @@ def visits(draw):
             target, more = "/users/me/profile", {"claimed": owner}
         elif kind == "orders":
             target = f"/orders/{first + n}"
-        found.append((start_s + n * gap_s, address, target, who, more))
+        found.append((start_s + n * gap_s, address.format(n + 1), target, who, more))
     return found
 
 
@@ -125,7 +127,7 @@ class Shared:
 
     def __init__(self, count):
         self._engines = [Engine() for _ in range(count)]
-        self._kinds = sorted({detector.key for detector in discover()}, key=str)
+        self._kinds = sorted({Key.SUBNET, *(detector.key for detector in discover())}, key=str)
 
     def observe(self, signals):
         found = []

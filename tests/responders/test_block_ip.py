@@ -110,6 +110,7 @@ def test_undo_has_its_own_path_and_key():
         ("203.0.113.7", "203.0.113.7"),
         ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
         ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0:1:0:0:0:0/64", "2001:db8:0:1::/64"),
     ],
 )
 def test_canonical(text, expected):
@@ -121,6 +122,11 @@ def test_canonical(text, expected):
     [
         "",
         "203.0.113.0/24",
+        "2001:db8::/63",
+        "2001:db8::/65",
+        "2001:db8::1/64",
+        "ff02::/64",
+        "/64",
         "203.0.113.07",
         "203.0.113.7 ",
         '203.0.113.7", "all": "',
@@ -365,3 +371,30 @@ def test_plans_compare_as_values():
     assert planner().plan(action()) == planner().plan(action())
     other = msgspec.structs.replace(action(), id="act-2")
     assert planner().plan(action()) != planner().plan(other)
+
+
+NET = "2001:db8:0:1::/64"
+
+
+def test_a_64_is_sent_and_read_back_as_text_and_lifted(gateway):
+    own = settings(gateway.url)
+    assert perform(own, target=NET) == receipt("confirmed", f"blocked {NET}", "present")
+    gateway.blocked = ["2001:DB8:0:1:0:0:0:0/64", "2001:db8:0:2::1"]
+    assert perform(own, target=NET, attempt=2).detail == f"already blocked: {NET}"
+    gateway.blocked = [NET]
+    assert perform(own, target=NET, undo=True) == receipt("expired", f"lifted {NET}", "absent")
+    assert gateway.blocked == []
+
+
+def test_one_address_of_a_64_in_the_list_is_not_the_64(gateway):
+    gateway.blocked = ["2001:db8:0:1::7"]
+    gateway.trouble = "drift"
+    found = perform(settings(gateway.url), target=NET)
+    assert (found.state, found.read_back) == ("drifted", "absent")
+
+
+def test_a_gateway_that_knows_no_networks_says_why_nothing_is_blocked(gateway):
+    gateway.knows_networks = False
+    found = perform(settings(gateway.url), target=NET)
+    assert (found.state, found.read_back, gateway.blocked) == ("failed", "", [])
+    assert "422" in found.detail

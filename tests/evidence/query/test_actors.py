@@ -12,13 +12,16 @@ EVENTS = {
     "verified": event(1, ip=ELSEWHERE, session="", principal="u-1", provenance="verified"),
     "asserted": event(2, ip=HERE, session="s-1", principal="u-1", provenance="asserted"),
     "by address": event(3, ip=HERE, session="", principal="u-1", provenance="asserted"),
+    "of a /64": event(5, ip="2001:db8::7", session="", principal="", provenance=""),
+    "of a /64, by a session": event(6, ip="2001:db8::8", session="s-2", provenance="asserted"),
     "nobody": event(4, ip=HERE, session="", principal="", provenance=""),
 }
 ASKED = [
     (Actor("principal", "u-1"), {"vouched", "verified"}),
     (Actor("session", "s-1"), {"asserted"}),
     (Actor("ip", HERE), {"by address", "nobody"}),
-    (Actor("subnet", "203.0.113.0/24"), {"vouched", "asserted", "by address", "nobody"}),
+    (Actor("subnet", "203.0.113.0/24"), {"by address", "nobody"}),
+    (Actor("subnet", "2001:db8::/64"), {"of a /64"}),
     (Actor("route", "/users/{owner}/profile"), set(EVENTS)),
     (Actor("principal", "u-2"), set()),
 ]
