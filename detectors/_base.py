@@ -7,8 +7,8 @@ A level holds when enough distinct targets lie in a window, so more sightings ne
 every window around a new sighting is tried: the findings do not depend on the order of arrival.
 Each level that holds is emitted once an episode. A late or ignored event reaches no detector.
 
-An IPv6 client has a /64 of addresses to itself: what is kept by address is kept once more by /64, in
-a second instance (`by` is Key.SUBNET) that speaks only where addresses reach a level together.
+An IPv6 client has a /64 to itself: what is kept by address is kept once more by /64, in a second
+instance (`by` is Key.SUBNET) that speaks only where addresses reach a level together.
 """
 
 from abc import ABC, abstractmethod
