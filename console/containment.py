@@ -78,15 +78,17 @@ class BlockRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def address_of(text: str) -> str:
-    """The one spelling of an address.
+    """The one spelling of an address or IPv6 /64.
 
     Raises:
-        Refused: it is not a single address.
+        Refused: it is neither.
     """
     try:
         return canonical(text)
     except ValueError as error:
-        raise Refused(f"blocking {text!r}: {error}; give one IPv4 or IPv6 address") from error
+        raise Refused(
+            f"blocking {text!r}: {error}; give one IPv4 or IPv6 address, or an IPv6 /64"
+        ) from error
 
 
 def seconds_of(text: str) -> float:

@@ -15,6 +15,7 @@ class OpenCases:
         self._by_actor: dict[Actor, Case] = {}
         self._within: dict[str, dict[Actor, Case]] = {}
         """By /64: the cases of single addresses in it."""
+        self._nets = 0
 
     def get(self, actor: Actor) -> Case | None:
         """The case that an actor has itself."""
@@ -23,7 +24,7 @@ class OpenCases:
     def of(self, actor: Actor) -> Case | None:
         """The case that stands for an actor: its own, else that of its /64."""
         case = self._by_actor.get(actor)
-        if case is None and (net := _net(actor)):
+        if case is None and self._nets and (net := _net(actor)):
             case = self._by_actor.get(Actor("subnet", net))
         return case
 
@@ -33,6 +34,7 @@ class OpenCases:
 
     def add(self, case: Case) -> None:
         """Have a case take in what its actor does."""
+        self._nets += case.actor.type == "subnet" and case.actor not in self._by_actor
         self._by_actor[case.actor] = case
         if net := _net(case.actor):
             self._within.setdefault(net, {})[case.actor] = case
@@ -42,6 +44,7 @@ class OpenCases:
         if self._by_actor.get(case.actor) is not case:
             return
         del self._by_actor[case.actor]
+        self._nets -= case.actor.type == "subnet"
         if net := _net(case.actor):
             within = self._within[net]
             del within[case.actor]

@@ -1,8 +1,8 @@
-"""At which address an id was first seen, so that one met elsewhere can be told (fan-out).
+"""At which place an id was first seen, so that one met elsewhere can be told (fan-out).
 
-A /64 is one place: a device of an IPv6 network takes another address of it every day, or oftener.
-In: ids of logs that name nobody, with address and time. Out: whether the id was known at another
-address before. Only what lies over the lateness back counts, so that order within it does not.
+In: ids of logs that name nobody, with time and place: an IPv4 address, or the /64 of an IPv6 one.
+Out: whether the id was known at another place before. Only what lies over the lateness back
+counts, so that order within it does not.
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,16 @@ _MOST = 200_000
 
 
 class Homes:
-    """First address and time of each id; the longest unseen are forgotten, half at a time."""
+    """First place and time of each id; the longest unseen are forgotten, half at a time."""
 
     def __init__(self) -> None:
         self._recent: dict[str, tuple[str, int]] = {}
         self._older: dict[str, tuple[str, int]] = {}
         self._dirty: set[str] = set()
 
-    def is_elsewhere(self, target: str, ip: str, time_ms: int) -> bool:
-        """Note an id at an address; whether it was at another one over a minute before."""
+    def is_elsewhere(self, target: str, place: str, time_ms: int) -> bool:
+        """Note an id at a place; whether it was at another one over a minute before."""
         home = self._recent.get(target) or self._older.get(target)
-        place = net_of(ip) or ip
         if home is None or time_ms < home[1]:
             home = (place, time_ms)
             self._dirty.add(target)
@@ -47,4 +46,5 @@ class Homes:
         """Restore what `take_dirty` gave."""
         for target, data in items:
             place, time_ms = msgspec.msgpack.decode(data, type=tuple[str, int])
+            # Earlier versions kept the address.
             self._recent[target] = (net_of(place) or place, time_ms)

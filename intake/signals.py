@@ -67,16 +67,19 @@ class Signals:
         fingerprint, crawler = self._agent(event.user_agent)
         foreign = judged.verdict == "foreign" and not judged.allowed
         elsewhere: tuple[str, ...] = ()
+        subnet = subnet_of(event.ip)
         if judged.verdict == "undetermined" and judged.targets and event.ip:
-            is_elsewhere, ip, time_ms = self.homes.is_elsewhere, event.ip, event.time_ms
-            elsewhere = tuple([t for t in judged.targets if is_elsewhere(t, ip, time_ms)])
+            # An IPv6 device takes another address of its /64 every day, and is at home in all.
+            place = (subnet if ":" in event.ip else "") or event.ip
+            is_elsewhere, time_ms = self.homes.is_elsewhere, event.time_ms
+            elsewhere = tuple([t for t in judged.targets if is_elsewhere(t, place, time_ms)])
         return Signal(
             event=event.id,
             time_ms=event.time_ms,
             late=event.late,
             ip=event.ip,
             ip_trusted=event.ip_trusted,
-            subnet=subnet_of(event.ip),
+            subnet=subnet,
             principal=event.principal,
             provenance=event.provenance,
             authentication=event.authentication,

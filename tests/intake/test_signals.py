@@ -194,3 +194,20 @@ def test_user_agents_are_bounded(monkeypatch):
         signals._agent(f"agent {number}")
         signals._agent(f"{number}" * 2000)
     assert len(signals._agents) <= 10
+
+
+@pytest.mark.parametrize(
+    ("home", "asker", "expected"),
+    [
+        ("192.0.2.7", "192.0.2.8", ("18",)),
+        ("2001:db8::7", "2001:db8::8", ()),
+        ("2001:db8::7", "2001:db8:0:1::8", ("18",)),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.8", ("18",)),
+        ("web:1", "web:2", ("18",)),
+    ],
+)
+def test_an_ipv6_device_is_at_home_in_its_64(home, asker, expected):
+    court = Court()
+    court.hear(get("/users/18/profile", peer=home))
+    _, signal, _ = court.hear(get("/users/18/profile", peer=asker, at_s=120))
+    assert signal.elsewhere == expected
