@@ -14,6 +14,7 @@ from evidence.query.match import matcher
 from evidence.query.parse import parse
 from evidence.query.tree import EVERYTHING
 from evidence.rows import row_document
+from intake.addresses import subnet_of
 from intake.frames import Reader, SourceState
 from intake.judge import Judge
 from intake.ownership import Tables
@@ -89,7 +90,7 @@ QUERIES = trees(
 ACTORS = [
     Actor("principal", "u-1"), Actor("principal", "U-4"), Actor("session", "s-0"),
     Actor("ip", "203.0.113.7"), Actor("ip", "2001:db8::1"), Actor("subnet", "192.0.2.0/24"),
-    Actor("principal", "nobody"), Actor("route", "/health"),
+    Actor("subnet", "2001:db8::/64"), Actor("principal", "nobody"), Actor("route", "/health"),
 ]  # fmt: skip
 
 
@@ -159,6 +160,8 @@ def answers_for(actor, row):
         case "ip":
             return not vouched and not row["session"] and row["ip"] == actor.value
         case "subnet":
-            return row["ip"].startswith("192.0.2.")
+            if vouched or row["session"]:
+                return False
+            return subnet_of(row["ip"]) == actor.value
         case "route":
             return row["route"] == actor.value
