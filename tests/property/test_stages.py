@@ -264,12 +264,19 @@ def worker(inputs, keys):
 
 
 def judgement(store, desk):
-    """Who did what to whom, and what is done about it; names of events and incidents aside."""
+    """Who did what to whom, and what is done about it; names of events and incidents aside.
+
+    An incident that another one absorbed was given out only if a batch ended between the two, and
+    so was its capture: those that stand are compared, each captured by any of its names.
+    """
     incidents = [one for one in store.incidents() if one.status != "closed"]
+    actions = [(action.kind, action.target) for action in store.log.actions()]
+    captured = {target for kind, target in actions if kind == "capture_evidence"}
     return {
         "findings": sorted((f.rule, str(f.actor), f.severity, f.users) for f in store.findings()),
         "affected": sorted(sorted(desk.impact(one.id).users) for one in incidents),
-        "actions": sorted({(action.kind, action.target) for action in store.log.actions()}),
+        "actions": sorted({pair for pair in actions if pair[0] != "capture_evidence"}),
+        "captured": sum(not captured.isdisjoint({one.id, *one.merged}) for one in incidents),
     }
 
 
@@ -287,14 +294,7 @@ def embedded(lines):
                 data = b"".join(part)
                 pipeline.take(Frame("a1b2c3d4e5f60718", "log", offset, data), NOW_MS)
                 offset += len(data)
-        return captured_by_incident(judgement(store, pipeline.desk))
-
-
-def captured_by_incident(found):
-    """Captures name incidents, which are called after whatever was noticed first: their number."""
-    kinds = [kind for kind, _ in found["actions"]]
-    actions = [pair for pair in found["actions"] if pair[0] != "capture_evidence"]
-    return {**found, "actions": actions, "captures": kinds.count("capture_evidence")}
+        return judgement(store, pipeline.desk)
 
 
 def rendered(line, visited):
@@ -368,7 +368,7 @@ def test_spread_interleaved_and_killed(line, visited, inputs, keys, framed, turn
                 task.kill(aborting=what == "abort")
         running.finish()
         decide, names = running.decide, running.names
-        found = captured_by_incident(judgement(decide.store, decide.decider.desk))
+        found = judgement(decide.store, decide.decider.desk)
         note(f"kills: {[task.kills for task in running.tasks]}")
         assert found == embedded(log)
         lines = len(log) + (inputs - 1) * LEARNED
