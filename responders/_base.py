@@ -154,7 +154,7 @@ def transport_fault(error: Exception, timeout_s: float) -> Fault:
     """The most specific entry of TRANSPORT_FAULTS; `error` MUST be an instance of one of them."""
     words = next(TRANSPORT_FAULTS[c] for c in type(error).__mro__ if c in TRANSPORT_FAULTS)
     slow = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
-    if tls := _tls_words(error):
+    if tls := tls_words(error, CA_SETTING, "is respond.gateway.url https where the gateway is?"):
         words, slow = tls, True
     return Fault(
         detail=words.format(timeout_s=timeout_s),
@@ -163,14 +163,17 @@ def transport_fault(error: Exception, timeout_s: float) -> Fault:
     )
 
 
-def _tls_words(error: BaseException) -> str:
-    """What TLS did not like; httpx says only that it cannot connect."""
+def tls_words(error: BaseException, ca_setting: str, otherwise: str) -> str:
+    """What TLS did not like, and what to do; "" for another error.
+
+    httpx says only that it cannot connect. `otherwise`: what to look at if it is no certificate.
+    """
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message}): set {CA_SETTING}"
+            return f"its certificate is not trusted ({cause.verify_message}): set {ca_setting}"
         if isinstance(cause, ssl.SSLError):
-            return "TLS failed: is respond.gateway.url https where the gateway is?"
+            return f"TLS failed: {otherwise}"
         cause = cause.__cause__ or cause.__context__
     return ""
 

@@ -25,6 +25,7 @@ from responders._base import (
     SLOW_S,
     TRANSPORT_FAULTS,
     retry_after_s,
+    tls_words,
 )  # fmt: skip
 from streams.owner_url import host_of, takes_several, url_of
 
@@ -204,7 +205,7 @@ class Service:
     def _fault(self, error: Exception) -> Trouble:
         if isinstance(error, httpx.InvalidURL):
             return self._trouble("cannot be asked for such an object", objects_only=True)
-        if tls := _tls_words(error):
+        if tls := tls_words(error, "ca_file", "is `http` https where the service is?"):
             return self._trouble(tls)
         if isinstance(error, httpx.ConnectError):
             return self._trouble("cannot be connected to: is it running?", QUICK_S)
@@ -242,18 +243,6 @@ class Service:
 
 def _by_id(named: Mapping[object, object]) -> dict[str, object]:
     return {canonical_id(str(item)): value for item, value in named.items()}
-
-
-def _tls_words(error: BaseException) -> str:
-    """What TLS did not like; httpx says only that it cannot connect."""
-    cause: BaseException | None = error
-    while cause:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message}): set ca_file"
-        if isinstance(cause, ssl.SSLError):
-            return "TLS failed: is `http` https where the service is?"
-        cause = cause.__cause__ or cause.__context__
-    return ""
 
 
 @asynccontextmanager

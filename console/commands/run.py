@@ -30,7 +30,7 @@ from streams.enforcement import gateway_of
 from streams.example import clear, paced
 from streams.exposition import Exposition, listening
 from streams.lines import Frame
-from streams.listen.configured import configured
+from streams.listen.configured import receiving
 from streams.listen.inbox import Inbox
 from streams.listen.reception import Reception
 from streams.listen.seen import Seen
@@ -121,14 +121,11 @@ def _serve(
             stack.callback(exposition.close)
         inbox = listeners = None
         if settings.listen.is_any and not (once or example):
-            inbox = Inbox(settings.listen.max_waiting)
-            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
             # What comes before the store is open waits for it.
             with refusing():
-                listeners.start()
-            stack.callback(listeners.close)
-            # Before that: who waits is told that there is nothing to wait for.
-            stack.callback(inbox.close)
+                inbox, listeners = stack.enter_context(
+                    receiving(settings.listen, os.environ, settings.data_dir)
+                )
         try:
             stack.enter_context(lock(settings.data_dir))
         except Busy as error:

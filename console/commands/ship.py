@@ -18,8 +18,7 @@ from streams.kafka.outflow import Unanswered, producers
 from streams.kafka.settings import Kafka
 from streams.kafka.ship import Checkpoint, Shipped, Shipper
 from streams.kafka.topics import Topics
-from streams.listen.configured import configured
-from streams.listen.inbox import Inbox
+from streams.listen.configured import receiving
 from streams.plain import plain
 from streams.settings import Settings
 from streams.sources import problems
@@ -89,13 +88,10 @@ def command(
             checkpoint = stack.enter_context(Checkpoint(settings.data_dir / "ship", destination))
         inbox = None
         if listens:
-            inbox = Inbox(settings.listen.max_waiting)
-            listeners = configured(settings.listen, inbox, os.environ, settings.data_dir)
             with refusing():
-                listeners.start()
-            stack.callback(listeners.close)
-            # Before that: who waits is told that there is nothing to wait for.
-            stack.callback(inbox.close)
+                inbox, listeners = stack.enter_context(
+                    receiving(settings.listen, os.environ, settings.data_dir)
+                )
             for one in listeners.says:
                 _say(f"Listening: {one}.")
         watch = _watch(stack)

@@ -164,14 +164,22 @@ def test_times_are_those_of_the_lines(attack, store, pipeline_on):
     assert pipeline.tally.lines == 0
 
 
-def test_ids_that_cannot_be_compared_are_named_with_their_route(tmp_path, store, pipeline_on):
-    user = "6f1c2f0e-1111-4a61-9d7c-0000000000{:02}"
+UUID = "6f1c2f0e-1111-4a61-9d7c-0000000000{:02}"
+
+
+def of_uuids(folder, users, objects):
+    """A log in which so many callers with UUIDs ask for so many numbers."""
     lines = [
-        _attack.entry(n, user.format(n % 30), f"/api/v1/users/{1000 + n}/profile")
+        _attack.entry(n, UUID.format(n % users), f"/api/v1/users/{1000 + n % objects}/profile")
         for n in range(60)
     ]
-    log = tmp_path / "uuid.log"
+    log = folder / "uuid.log"
     log.write_text("".join(lines))
+    return log
+
+
+def test_ids_that_cannot_be_compared_are_named_with_their_route(tmp_path, store, pipeline_on):
+    log = of_uuids(tmp_path, 30, 60)
     pipeline = pipeline_on(store)
     take_all(pipeline, store, read_frames(str(log), pipeline.book))
     assert pipeline.incomparable() == {"/api/v1/users/{owner}/**": (60, "uuid", "integer")}
@@ -204,18 +212,12 @@ def test_new_keys_of_an_issuer_are_used_from_the_next_frame_on(tmp_path, store, 
 
 
 def test_what_no_configuration_explains_is_passed_on(tmp_path, store, pipeline_on):
-    user = "6f1c2f0e-1111-4a61-9d7c-0000000000{:02}"
-    lines = [
-        _attack.entry(n, user.format(n % 20), f"/api/v1/users/{1000 + n % 20}/profile")
-        for n in range(60)
-    ]
-    log = tmp_path / "uuid.log"
-    log.write_text("".join(lines))
+    log = of_uuids(tmp_path, 20, 20)
     pipeline = pipeline_on(store)
     take_all(pipeline, store, read_frames(str(log), pipeline.book))
     unsaid = pipeline.unsaid()
     assert (unsaid.apart, unsaid.tenants) == ({}, {})
-    assert unsaid.pairs == [(user.format(n), str(1000 + n)) for n in range(20)]
+    assert unsaid.pairs == [(UUID.format(n), str(1000 + n)) for n in range(20)]
 
 
 def test_issuers_that_are_ours_and_what_was_learned_are_passed_on(tmp_path, store, pipeline_on):

@@ -1,9 +1,10 @@
 """A listener in its thread, and a consumer that makes durable what it is told to."""
 
+import asyncio
 import threading
 import time
 
-from streams.listen.inbox import Inbox
+from streams.listen.inbox import Delivery, Inbox
 from streams.listen.listeners import Listeners
 
 
@@ -59,3 +60,13 @@ def until(condition):
             return
         time.sleep(0.005)
     raise AssertionError("it never came")
+
+
+async def taken(inbox, lines):
+    """Deliveries until there are so many lines; not settled."""
+    found: list[Delivery] = []
+    async with asyncio.timeout(20):
+        while sum(one.lines for one in found) < lines:
+            found += inbox.take(1 << 20)
+            await asyncio.sleep(0.005)
+    return found

@@ -4,9 +4,10 @@ import sys
 
 import pytest
 
-from streams.listen.inbox import Delivery, Inbox, identity
+from streams.listen.inbox import Inbox, identity
 from streams.listen.journald import JournaldListener
 from streams.listen.settings import Journald
+from tests.streams.listen._served import taken
 
 pytestmark = pytest.mark.stack
 WAIT_S = 20
@@ -56,15 +57,6 @@ def record(cursor, message, unit="caddy.service"):
     return json.dumps(
         {"__CURSOR": cursor, "MESSAGE": message, "_SYSTEMD_UNIT": unit, "_MACHINE_ID": "m"}
     )
-
-
-async def taken(inbox, lines):
-    found: list[Delivery] = []
-    async with asyncio.timeout(WAIT_S):
-        while sum(one.lines for one in found) < lines:
-            found += inbox.take(1 << 20)
-            await asyncio.sleep(0.01)
-    return found
 
 
 def lines_of(deliveries):

@@ -10,6 +10,7 @@ from streams.listen.inbox import Delivery, Inbox
 from streams.listen.settings import Syslog
 from streams.listen.syslog import SyslogListener
 from tests.streams.listen._certificates import Authority
+from tests.streams.listen._served import taken
 
 ONE = b"<134>1 2026-11-22T10:00:00Z web-1 nginx - - - one"
 TWO = b"<134>1 2026-11-22T10:00:01Z web-2 nginx - - - two"
@@ -27,16 +28,6 @@ async def listening(inbox=None, **settings):
     finally:
         inbox.close()
         await listener.stop()
-
-
-async def taken(inbox, lines):
-    """Deliveries until there are so many lines; not settled."""
-    found: list[Delivery] = []
-    async with asyncio.timeout(WAIT_S):
-        while sum(one.lines for one in found) < lines:
-            found += inbox.take(1 << 20)
-            await asyncio.sleep(0.005)
-    return found
 
 
 async def until(is_so):
