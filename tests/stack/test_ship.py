@@ -93,7 +93,7 @@ class Place:
         return found
 
     def sources(self):
-        """(source id -> its bytes, offsets from which some came again), as intake puts it together."""
+        """(source id -> its bytes, offsets from which some came again), as intake joins it."""
         found: dict[str, bytes] = {}
         again = []
         ends: dict[str, int] = {}
