@@ -132,7 +132,7 @@ class RecordReader:
             try:
                 return read(record)
             except Imprecise:
-                return read(_lenient.read(line))
+                return read(_lenient.exact(line))
 
         return parse
 

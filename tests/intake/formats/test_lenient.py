@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake.formats._lenient import read
+from intake.formats._lenient import exact, read
 from intake.line import Unreadable
 
 CASES = [
@@ -70,6 +70,20 @@ VALUES = st.recursive(
 def test_good_json_keeps_its_meaning(value):
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1)):
         assert read(text.encode()) == value
+
+
+@given(VALUES)
+def test_what_the_fast_reader_reads_is_read_exactly(value):
+    text = json.dumps({"value": value, "id": 12345678901234567890123, "x": 1e30, "y": 0.5})
+    found = {"value": value, "id": 12345678901234567890123, "x": 10**30, "y": 0.5}
+    assert exact(text.encode()) == found
+
+
+def test_a_line_too_deep_to_be_read_exactly_is_rejected():
+    line = b'{"id":1e30,"a":' + b"[" * 1010 + b"]" * 1010 + b"}"
+    assert orjson.loads(line)["id"] == 1e30
+    with pytest.raises(Unreadable, match="not_json"):
+        exact(line)
 
 
 @given(st.binary())
