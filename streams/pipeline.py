@@ -61,8 +61,8 @@ class Pipeline:
         self._issuers = settings.intake.jwt.issuers
         self.book = SourceBook()
         self.sources: dict[str, SourceState] = {}
-        jwks = settings.intake.jwt.jwks
-        self._new_keys = KeysFile(jwks) if jwks is not None and not event_time else None
+        jwks = None if event_time else settings.intake.jwt.jwks
+        self._look_at_keys = KeysFile(jwks, self.judge.identity.tokens.use)
         self._named: set[str] = set()
         self._touched: set[str] = set()
 
@@ -103,10 +103,6 @@ class Pipeline:
         batch.lines += repeated
         batch.duplicate += repeated
         return self._concluded(state, batch, [], now_ms)
-
-    def _look_at_keys(self) -> None:
-        if self._new_keys is not None and (verifier := self._new_keys()) is not None:
-            self.judge.identity.tokens.use(verifier)
 
     def settle(self, now_ms: int | None = None) -> Step | None:
         """What comes of lines that wait for their other half in vain; None when none wait."""

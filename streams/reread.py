@@ -5,7 +5,7 @@ just now keeps what was last right: an edit half saved must not open the list or
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from incidents.settings import NeverBlock
@@ -41,23 +41,26 @@ class NeverBlockFile:
 
 
 class KeysFile:
-    """Called before each frame; costs one stat while nothing changes. Issuers change their keys."""
+    """Called before lines are judged; costs one stat while nothing changes. Issuers change keys."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None, use: Callable[[Verifier], None]) -> None:
+        """`use` is given the keys at the first call, and whenever the file has changed."""
         self._path = path
-        self._seen = _stamp(path)
+        self._use = use
+        self._seen: tuple[int, int] | None = None
 
-    def __call__(self) -> Verifier | None:
-        """The keys, if the file has changed since the last call and is right."""
+    def __call__(self) -> None:
+        """Have the keys used, if the file has changed since the last call and is right."""
+        if self._path is None:
+            return
         stamp = _stamp(self._path)
         if stamp is None or stamp == self._seen:
-            return None
+            return
         self._seen = stamp
         try:
-            return read_keys(self._path)
+            self._use(read_keys(self._path))
         except ValueError as error:
             _log.warning("the keys of issuers stay as they were: %s", error)
-            return None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

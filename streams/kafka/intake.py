@@ -4,7 +4,8 @@ Three kinds of record come: frames of a source's lines, as `ship` sends them; li
 listeners took, each with its sender's name for it, if it has one; and one or many lines of any
 other shipper, identified by topic, partition, offset and number within the message. What the
 task knows (sources, id spaces, the watermark) is a function of the partition's records up to its
-position and of nothing else, so that whoever takes it over goes on with the same words.
+position and of nothing else but the keys of issuers, as they are when a line is judged: whoever
+takes it over goes on with the same words.
 """
 
 import hashlib
@@ -36,6 +37,7 @@ from streams.kafka.wire import (
 )
 from streams.lines import missing
 from streams.listen.inbox import place_of
+from streams.reread import KeysFile
 from streams.settings import Settings
 from streams.tally import Tally
 
@@ -104,6 +106,7 @@ class Intake:
         self._own_source = digest("kafka", self.topics.raw, number, length=16)
         self.judge = Judge(settings.intake, settings.canaries.ids, tables, credential_digest)
         self.reader = Reader(settings.intake, self.judge, forced_format, tracking=True)
+        self._look_at_keys = KeysFile(settings.intake.jwt.jwks, self.judge.identity.tokens.use)
         self._keyed = credential_digest
         self._repeats = Repeats()
         self.sources: dict[str, SourceState] = {}
@@ -125,6 +128,7 @@ class Intake:
 
         Whoever stops half way MUST NOT go on with records after those.
         """
+        self._look_at_keys()
         lines: list[bytes] = []
         places: list[int] = []
         for record in records:

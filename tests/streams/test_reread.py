@@ -1,5 +1,6 @@
 from ipaddress import ip_network
 
+from intake.tokens import Verifier
 from streams.reread import KeysFile, NeverBlockFile
 from tests.intake._tokens import jwk, jwks, signed
 
@@ -37,18 +38,27 @@ def test_without_a_file_there_is_nothing_to_read():
     assert NeverBlockFile(None, {})() is None
 
 
-def test_keys_are_given_once_after_each_change(tmp_path, caplog):
+def test_keys_are_given_at_first_and_once_after_each_change(tmp_path, caplog):
     file = tmp_path / "keys.json"
     file.write_bytes(jwks(jwk("ES256", kid="a")))
-    read = KeysFile(file)
-    assert read() is None
+    given: list[Verifier] = []
+    look = KeysFile(file, given.append)
+    for _ in range(2):
+        look()
+    assert [keys.check(signed("ES256", kid="a")) for keys in given] == ["verified"]
     file.write_bytes(jwks(jwk("ES256", kid="a"), jwk("ES256", 1, kid="b")))
-    keys = read()
-    assert keys is not None
-    assert keys.check(signed("ES256", 1, kid="b")) == "verified"
-    assert read() is None
+    for _ in range(2):
+        look()
+    assert [keys.check(signed("ES256", 1, kid="b")) for keys in given[1:]] == ["verified"]
     file.write_text("half a fi")
-    assert read() is None
+    look()
     assert "stay as they were" in caplog.text
     file.unlink()
-    assert read() is None
+    look()
+    assert len(given) == 2
+
+
+def test_without_keys_there_is_nothing_to_look_at():
+    given: list[Verifier] = []
+    KeysFile(None, given.append)()
+    assert given == []

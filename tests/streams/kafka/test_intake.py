@@ -1,5 +1,7 @@
 """One partition of access.raw: every line once, whatever form it comes in and wherever it stops."""
 
+import json
+
 import msgspec
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from streams.settings import Settings
 from streams.tally import Tally
 from tests import _attack
 from tests.e2e import _two_logs
+from tests.intake._tokens import jwk, jwks, signed
 
 NAMES = Topics("breachline.")
 DIGEST = CredentialDigest(b"k" * 32)
@@ -358,3 +361,23 @@ def test_a_slice_that_is_cut_keeps_halves_with_their_lines():
     assert {k: v for part in parts for k, v in part.halves.items()} == one.halves
     for part in parts:
         assert set(part.halves.values()) <= {line.event for line in part.raw}
+
+
+def test_new_keys_of_an_issuer_are_used_from_the_next_read_on(tmp_path):
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(jwks(jwk("ES256", kid="a")))
+    one = intake(intake={"jwt": {"jwks": str(keys)}})
+    line = {
+        "time": "2026-11-22T10:00:00Z",
+        "remote_addr": "192.0.2.7",
+        "status": 200,
+        "request": "GET /me HTTP/1.1",
+        "authorization": f"Bearer {signed('ES256', 1, kid='b', sub='17')}",
+    }
+    found = []
+    for offset in range(2):
+        take(one, [Record(offset, json.dumps(line).encode(), ())])
+        tally, _, _ = said(one.collect(idle=True))
+        found.append(dict(tally.provenance))
+        keys.write_bytes(jwks(jwk("ES256", 1, kid="b")))
+    assert found == [{"unverified": 1}, {"verified": 1}]
