@@ -104,9 +104,11 @@ class RecordReader:
         *,
         wrappers: bool = True,
         finish: Finish | None = None,
+        query_apart: bool = False,
     ) -> None:
-        """`finish`: what a format adds to each line at the end."""
+        """`finish`: what a format adds to lines; `query_apart`: targets may lack their query."""
         self._finishes = finish
+        self._query_apart = query_apart
         self._names: Names = known_names(settings, special)
         self._containers = containers(self._names)
         self._principal_logged = settings.fields.principal is not None
@@ -186,6 +188,8 @@ class RecordReader:
             logged = method
             method, target, host = _request(target, request, uri, query, plan.requested)
             method = logged or method
+        if query is not None and self._query_apart:
+            target = _with_query(target, query)
         time_ms = 0
         if plan.time is not None:
             index, name = plan.time
@@ -318,11 +322,15 @@ class RecordReader:
         return plan
 
     def _finish(self, plan: Plan) -> None:
+        # What stands in an object says whether it is a place.
+        full = {inside for inside, _, names in plan.objects if names}
         found = [
             (rank + extra, field, index, name)
             for index, (inside, extra, names) in enumerate(plan.objects)
             for name in names
-            for field, rank in self._names.get(inside + path_of(name), ())
+            for path in (inside + path_of(name),)
+            for field, rank in self._names.get(path, ())
+            if field != "place" or f"{path}." not in full
         ]
         # Worst first, so that a better value is written over it. Times are tried best first.
         found.sort(key=lambda item: item[0], reverse=True)
@@ -365,16 +373,20 @@ def _request(
     if request is not None:
         return _split(str(request))
     if uri is not None:
-        target, host = split_url(str(uri))
+        target, host = split_url("" if uri in NOTHING else str(uri))
         if _BARE_PATH.match(target):
             target = f"/{target}"
-        if query is not None and "?" not in target:
-            target = f"{target}?{str(query).removeprefix('?')}"
+        if query is not None:
+            target = _with_query(target, query)
         return None, target, host
     if requested:
         # A request that was none (400) has an empty one.
         return None, "", None
     raise Unreadable("no_request")
+
+
+def _with_query(target: str, query: Any) -> str:
+    return target if "?" in target else f"{target}?{str(query).removeprefix('?')}"
 
 
 def _split(line: str) -> tuple[str, str, str | None]:

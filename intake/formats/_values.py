@@ -15,7 +15,7 @@ from intake.times import parse_time
 _REDACTIONS = ("redacted", "masked", "filtered", "removed", "hidden")
 _AROUND = ("[{}]", "<{}>", "({})", "{{{}}}", "***{}***", "*{}*", "__{}__", "{}")
 NOTHING = frozenset(
-    {"", "-", *("*" * n for n in range(3, 17))}
+    {"", "-", "--", *("*" * n for n in range(3, 17))}
     | {
         around.format(word)
         for name in _REDACTIONS

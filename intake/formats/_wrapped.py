@@ -45,7 +45,9 @@ _TAG = rb"(?![0-9.]++:|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]|\d{4}-\d\d-\d\dT)"
 _TAG += rb"[^\s:\[\]{\"]{1,128}+(?:\[[^\]\s]{0,64}+\])?:"
 _OLD = re.compile(
     rb"(?:<\d{1,3}+>(?:(?:(" + _ISO + rb")|" + _BSD + rb") )?" + _HOST + _TAG
-    + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") " + _HOST + _TAG + rb"(?= ))"
+    + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") " + _HOST + _TAG + rb"(?= )"
+    # Where a sender gave no tag (Fastly), rsyslog writes two spaces.
+    + rb"|(?:<\d{1,3}+>)?(?:(" + _ISO + rb")|" + _BSD + rb") \S{1,255}+ (?= \{))"
     rb" ?+(?:@cee: ?+)?+(.*+)",
     re.DOTALL,
 )  # fmt: skip
@@ -82,8 +84,8 @@ def syslog(line: bytes) -> Carried | None:
             (inner or bare or b"").removeprefix(BOM), None if time == b"-" else time.decode()
         )
     if (match := _OLD.fullmatch(line)) is not None:
-        time = match[1] or match[2]
-        return Carried(match[3].removeprefix(BOM), time.decode() if time else None)
+        time = match[1] or match[2] or match[3]
+        return Carried(match[4].removeprefix(BOM), time.decode() if time else None)
     return None
 
 

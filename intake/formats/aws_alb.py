@@ -1,9 +1,10 @@
 r"""AWS Application Load Balancer, with as many trailing fields as its year had, and Classic ELB.
 
-A line in, `Parsed` out; TCP lines of a Classic ELB are `not_http`. What clients write stands in
-quotes and is escaped (\xNN, \"). The logged size counts the answer's header too, so that only 0
-says anything of the body. The time is that of the answer. Every expression MUST stay linear in the
-line; fields that come behind those known here are ignored, as AWS asks.
+A line in, `Parsed` out; TCP lines of a Classic ELB, and those of a network load balancer, are
+`not_http`. What clients write stands in quotes and is escaped (\xNN, \"). The logged size counts
+the answer's header too, so that only 0 says anything of the body. The time is that of the answer.
+Every expression MUST stay linear in the line; fields that come behind those known here are ignored,
+as AWS asks.
 """
 
 import re
@@ -31,11 +32,12 @@ _LINE = re.compile(
     rf"(?:[a-z][a-z0-9]{{1,9}} )?(\d{{4}}-\d\d-\d\dT[^ ]{{8,20}}) [^\s\"]++ "
     rf"(\[[0-9A-Fa-f:.]{{2,45}}+\]|[0-9A-Fa-f:.]{{2,45}}):\d{{1,5}} (\S++) "
     rf"{_SECONDS} {_SECONDS} {_SECONDS} (\d{{3}}|-) (\d{{3}}|-) \d{{1,19}} (\d{{1,19}}) "
-    rf"{QUOTED} {QUOTED} [^\s\"]++ [^\s\"]++"
+    rf"{QUOTED}(?: {QUOTED} [^\s\"]++ [^\s\"]++"
     rf"(?: [^\s\"]++ {QUOTED}(?: {_PASSED} {_PASSED} [^\s\"]++(?: [^\s\"]++"
-    rf"(?: {QUOTED}(?: {QUOTED}(?: .*+)?)?)?)?)?)?",
+    rf"(?: {QUOTED}(?: {QUOTED}(?: .*+)?)?)?)?)?)?)?",
     re.ASCII | re.DOTALL,
 )
+_NETWORK = re.compile(rb"tls \d\.\d \d{4}-\d\d-\d\dT[\d:]{8} net/")
 _WITH_MICROSECONDS = 27
 _REFUSING = ("waf", "authenticate", "jwt", "fixed-response")
 """How actions begin that answer a request instead of a target."""
@@ -72,7 +74,8 @@ class AwsAlb:
 
         def parse(line: bytes) -> Parsed:
             if (match := fullmatch(decode(clean(line)))) is None:
-                raise unreadable(line, "not_this_format")
+                is_network = _NETWORK.match(clean(line)) is not None
+                raise unreadable(line, "not_http" if is_network else "not_this_format")
             (
                 time, peer, target, status, target_status, size, request, agent, trace, actions,
                 redirect,
@@ -89,7 +92,7 @@ class AwsAlb:
                 0 if status == "-" else int(status),
                 0 if size == "0" else -1,
                 host=host,
-                user_agent=absent(unescape(agent)),
+                user_agent=absent(unescape(agent)) if agent else None,
                 trace_id=trace_id_of(trace) if trace else None,
                 location=absent(redirect) if redirect else None,
             )

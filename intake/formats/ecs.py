@@ -19,7 +19,8 @@ from intake.line import Parsed
 from intake.settings import IntakeSettings, Join
 from intake.times import parse_time
 
-# ECS `user` is who the service authenticated; its presence says that the log names principals.
+# ECS `user` is who the service authenticated; its presence says that the log names principals,
+# unless all that it can hold is a name of Basic authentication (Elastic's apache, traefik).
 # `host` is the machine that logged, `url.domain` the one that was asked.
 NAMES = (
     ("timestamp", "time_ms"),
@@ -27,6 +28,7 @@ NAMES = (
     ("client.ip", "peer"),
     ("source.address", "peer"),
     ("client.address", "peer"),
+    ("network.forwardedip", "client"),
     ("http.request.method", "method"),
     ("url.original", "target"),
     ("url.path", "uri"),
@@ -100,7 +102,7 @@ class EcsReader(RecordReader):
     """Reads ECS records: the usual nesting straight, all others as any record."""
 
     def __init__(self, settings: IntakeSettings) -> None:
-        super().__init__(settings, NAMES, wrappers=False)
+        super().__init__(settings, NAMES, wrappers=False, query_apart=True)
         self._branches: dict[tuple[str, ...], _Branch] = {}
 
     def forget(self) -> None:
@@ -148,7 +150,7 @@ class EcsReader(RecordReader):
                     or "headers" in response
                 ):  # fmt: skip
                     return long_way(line)
-                if not whole and "query" in url and (query := url["query"]):
+                if "query" in url and (query := url["query"]) and not (whole and "?" in target):
                     if "?" in target or query == "-":
                         return long_way(line)
                     target = f"{target}?{query.removeprefix('?')}"

@@ -3,7 +3,8 @@
 A line in, `Parsed` out. `#Fields:` says what stands in the lines below it: the parser keeps the
 last one, and `memory` is its text, for whoever goes on in the middle of a file. Where lines have no
 date, `#Date:` says on which day they begin, and the clock when the next does. Without `#Fields:`
-a line is taken only if all of it has the shape of a server's default fields. What clients write
+a line is taken only if all of it has the shape of a server's default fields. What IIS logs so of
+FTP and mail is `not_http`, be it known by what only such lines hold. What clients write
 holds no separator (IIS writes "+" for a space, CloudFront %20): no field can be forged, but a "+"
 may have been either. Every expression MUST stay linear in the line.
 """
@@ -52,14 +53,44 @@ _CLOUDFRONT = """
     time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start
     sc-range-end
 """
+_SIZES = "sc-status sc-substatus sc-win32-status sc-bytes cs-bytes time-taken"
+_AZURE = f"""
+    date time s-sitename cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip
+    cs(User-Agent) cs(Cookie) cs(Referer) cs-host {_SIZES}
+"""
+_EVERY = f"""
+    date time s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username
+    c-ip cs-version cs(User-Agent) cs(Cookie) cs(Referer) cs-host {_SIZES}
+"""
 _DAY = r"\d{4}-\d\d-\d\d"
 _CLOCK = r"\d\d:\d\d:\d\d"
 _ADDRESS = r"(?:[0-9.]{7,15}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:%\w{1,20})?)"
-_ASKED = rf"{_DAY} {_CLOCK} {_ADDRESS} [A-Z_]{{3,20}} /\S*+ \S++ \d{{1,5}} \S++ {_ADDRESS}"
+_REQUEST = rf"[A-Z_]{{3,20}} /\S*+ \S++ \d{{1,5}} \S++ {_ADDRESS}"
+_ASKED = rf"{_DAY} {_CLOCK} {_ADDRESS} {_REQUEST}"
 _ANSWERED = r"\d{3} \d{1,4} \d{1,10} \d{1,10}"
+_SIZED = r"\d{3} \d{1,4} \d{1,10} \d{1,19} \d{1,19} \d{1,10}"
+_HOP = r"\[?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+)\]?(?::\d{1,5})?"
+_CHAIN = rf"( (?:-|{_HOP}(?:,\+?{_HOP}){{0,30}}))?"
 _DEFAULTS = (
-    (re.compile(rf"{_ASKED} \S++ \S++ {_ANSWERED}", re.ASCII), _IIS),
-    (re.compile(rf"{_ASKED} \S++ {_ANSWERED}", re.ASCII), _IIS.replace("cs(Referer)", "")),
+    (re.compile(rf"{_ASKED} \S++ \S++ {_ANSWERED}{_CHAIN}", re.ASCII), _IIS),
+    (
+        re.compile(rf"{_ASKED} \S++ {_ANSWERED}{_CHAIN}", re.ASCII),
+        _IIS.replace("cs(Referer)", ""),
+    ),
+    (
+        re.compile(
+            rf"{_DAY} {_CLOCK} \S++ {_REQUEST} \S++ \S++ \S++ \S++ {_SIZED}{_CHAIN}", re.ASCII
+        ),
+        _AZURE,
+    ),
+    (
+        re.compile(
+            rf"{_DAY} {_CLOCK} \S++ \S++ {_ADDRESS} {_REQUEST} (?:HTTP/\S++|-) \S++ \S++ \S++"
+            rf" \S++ {_SIZED}{_CHAIN}",
+            re.ASCII,
+        ),
+        _EVERY,
+    ),
     (
         re.compile(
             rf"{_DAY}\t{_CLOCK}\t[A-Z]{{3}}\S*+\t\d++\t{_ADDRESS}\t[A-Z]{{3,20}}\t\S++\t/\S*+\t"
@@ -69,7 +100,12 @@ _DEFAULTS = (
         _CLOUDFRONT,
     ),
 )
-"""Shape of a line, and the fields that it then has: IIS 8 and later, IIS 7, CloudFront."""
+"""Shape of a line, and the fields that it then has; where a group matches, X-Forwarded-For behind.
+
+IIS 8 and later, IIS 7, Azure App Service, all that IIS has, CloudFront.
+"""
+_OTHER_SITE = re.compile(r"(?:SMTP|NNTP|MSFTP|FTP)SVC\d*+")
+_FTP_FIELDS = frozenset({"x-session", "x-fullpath"})
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -92,6 +128,14 @@ def _unquoted(text: str) -> str:
 _remembered = lru_cache(maxsize=4096)(unquote)
 
 
+def _default_fields(line: str) -> str:
+    """The fields of a line that has the shape of some server's default; "" if it has not."""
+    for shape, names in _DEFAULTS:
+        if match := shape.fullmatch(line):
+            return f"{names} X-Forwarded-For" if match.lastindex else names
+    return ""
+
+
 def _time_of(day: str, clock: str) -> int:
     # Written out like this, a second is remembered.
     return parse_time(f"{day}T{clock}.000Z" if len(clock) == 8 else f"{day}T{clock}Z")
@@ -101,8 +145,8 @@ class _Layout:
     """Where the parts of a line stand; -1 for those that do not."""
 
     __slots__ = (
-        "body", "day", "length", "method", "others", "peer", "plan", "query", "sent", "status",
-        "stem", "substatus", "time",
+        "body", "day", "is_ftp", "length", "method", "others", "peer", "plan", "query", "sent",
+        "site", "status", "stem", "substatus", "time",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +155,8 @@ class _Layout:
         """`named`: the paths that the settings name."""
         at = {name.lower(): at for at, name in reversed([*enumerate(fields)])}
         self.length = len(fields)
+        self.is_ftp = not _FTP_FIELDS.isdisjoint(at)
+        self.site = at.get("s-sitename", -1)
         self.day = at.get("date", -1)
         self.time = at.get("time", -1)
         self.peer = at.get("c-ip", -1)
@@ -164,9 +210,7 @@ class Lines:
         if text[:1] == "#" and (directive := _DIRECTIVE.fullmatch(text)):
             self._direct(directive[1], directive[2])
             raise Unreadable("directive")
-        fields = self._fields or next(
-            (names for shape, names in _DEFAULTS if shape.fullmatch(text)), ""
-        )
+        fields = self._fields or _default_fields(text)
         tabs = "\t" in text.partition(" ")[0]
         columns = text.split("\t" if tabs else " ")
         if (layout := self._layouts.get((fields, tabs))) is None:
@@ -210,6 +254,13 @@ class Lines:
             target = ""
         query = columns[layout.query] if layout.query >= 0 else "-"
         method = columns[layout.method] if layout.method >= 0 else "-"
+        # No HTTP method begins so; the old FTP service writes the session's number there.
+        if (
+            layout.is_ftp
+            or method[:1] == "["
+            or (layout.site >= 0 and _OTHER_SITE.fullmatch(columns[layout.site]))
+        ):
+            raise Unreadable("not_http")
         status = columns[layout.status] if layout.status >= 0 else "-"
         peer = columns[layout.peer] if layout.peer >= 0 else "-"
         parsed = Parsed(

@@ -101,6 +101,8 @@ CASES = [
      line(agent=r"x\x22 - - - \x22-\x22", rest=""), parsed(user_agent='x" - - - "-"')),
     ("quotes in the agent", line(agent=r"\"research\""), parsed(user_agent='"research"')),
     ("classic", classic(), parsed(host="api.example.com:80", trace_id=None)),
+    ("classic, 2014", classic().partition(b' "curl')[0],
+     parsed(host="api.example.com:80", trace_id=None, user_agent=None)),
     ("raw bytes", line().replace(b"curl/8.5.0", b"a\xff"), parsed(user_agent="a\\xff")),
 ]  # fmt: skip
 
@@ -111,7 +113,8 @@ BAD = [
     ("classic, tcp", classic("- - - ", "- - 82 305"), "not_http"),
     ("network load balancer",
      b"tls 2.0 2026-11-22T02:59:40 net/my-nlb/c6e7 g3d4 192.0.2.1:2817 10.0.0.1:80 5 2 98 246 - -",
-     "not_this_format"),
+     "not_http"),
+    ("type, but no network load balancer", b"tls 2.0 2026-11-22T02:59:40 app/x", "not_this_format"),
     ("connection log",
      b'2026-11-22T17:05:15.514108Z 192.0.2.1 36280 443 TLSv1.2 X 4.036 "CN=x" - FEF2 Success',
      "not_this_format"),

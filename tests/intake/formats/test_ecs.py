@@ -73,6 +73,11 @@ CASES = [
     ("no place for a user", but("user"), parsed(principal=None, logs_principal=False)),
     ("number as an id", but(user__id=17), parsed()),
     ("name of a Basic user", but(user={"name": "ann"}),
+     parsed(principal=None, asserted="ann", basic_user=True, logs_principal=False)),
+    ("no Basic user, as Elastic's apache has it", but(user={"name": "-"}),
+     parsed(principal=None, logs_principal=False)),
+    ("a user of no names", but(user={}), parsed(principal=None)),
+    ("name beside no id", but(user={"id": None, "name": "ann"}),
      parsed(principal=None, asserted="ann", basic_user=True)),
     ("name beside an id", but(user__name="ann"), parsed()),
     ("no session", but("session"), parsed(session=None)),
@@ -83,9 +88,18 @@ CASES = [
     ("source before client", but(client={"ip": "203.0.113.9"}), parsed()),
     ("source.address", but(source={"address": "192.0.2.1"}), parsed()),
     ("client.address", but("source", client={"address": "192.0.2.1"}), parsed()),
+    ("whom a proxy stands for", but(network={"forwarded_ip": "203.0.113.9", "protocol": "http"}),
+     parsed(client="203.0.113.9")),
     ("query apart", but(url__query="x=1"), parsed(target="/a?x=1")),
     ("query, empty", but(url__query=""), parsed()),
     ("original before path", but(url__original="/raw?x=1"), parsed(target="/raw?x=1")),
+    ("query apart from the original, as Elastic's iis has it",
+     but(url__original="/raw", url__query="x=1"), parsed(target="/raw?x=1")),
+    ("query beside an original that has it", but(url__original="/raw?x=1", url__query="x=1"),
+     parsed(target="/raw?x=1")),
+    ("query beside an absolute original",
+     but(url__original="https://h.example/raw", url__query="x=1"),
+     parsed(target="/raw?x=1", host="h.example")),
     ("original, absolute", but(url__original="https://h.example/raw"),
      parsed(target="/raw", host="h.example")),
     ("full alone", but(url={"full": "https://h.example/b?x=1"}),
@@ -132,7 +146,7 @@ def parse(record, settings=None):
 
 
 def long_way(record, settings=None):
-    reader = RecordReader(settings or IntakeSettings(), NAMES, wrappers=False)
+    reader = RecordReader(settings or IntakeSettings(), NAMES, wrappers=False, query_apart=True)
     return reader.parser()(orjson.dumps(record))
 
 

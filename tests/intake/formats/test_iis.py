@@ -85,6 +85,10 @@ OTHERS = [
     ("forwarded, no peer", "date time cs-method cs-uri-stem X-Forwarded-For",
      b"2026-11-22 10:00:03 GET /a 203.0.113.9", bare(status=0, peer="", forwarded="203.0.113.9")),
     ("no address", "date time cs-uri-stem", b"2026-11-22 10:00:03 /a", bare("", status=0, peer="")),
+    ("a site of the web", "date time s-sitename c-ip cs-method cs-uri-stem sc-status",
+     b"2026-11-22 10:00:03 W3SVC1 192.0.2.1 GET /a 200", bare()),
+    ("an FTP method by HTTP", "date time s-sitename c-ip cs-method cs-uri-stem sc-status",
+     b"2026-11-22 10:00:03 W3SVC1 192.0.2.1 DELE /a 200", bare("DELE")),
     ("host", USUAL + " cs-host", line(rest=" api.example.com"), parsed(host="api.example.com")),
     ("host, as a header", USUAL + " cs(Host)", line(rest=" api.example.com"),
      parsed(host="api.example.com")),
@@ -128,6 +132,13 @@ BAD = [
     ("a date", USUAL, b"#Date: 2026-11-22 10:00:03", "directive"),
     ("a date that is none", USUAL, b"#Date: soon", "directive"),
     ("a log without requests", "date time c-ip", b"2026-11-22 10:00:03 192.0.2.1", "no_request"),
+    ("the old FTP service", "time c-ip cs-method cs-uri-stem sc-status\n1795341600000",
+     b"10:00:03 192.0.2.1 [2]USER anonymous 331", "not_http"),
+    ("FTP", "date time c-ip cs-username s-ip s-port cs-method cs-uri-stem sc-status x-session",
+     b"2026-11-22 10:00:03 192.0.2.1 ann 10.0.0.4 21 DELE /a 250 8124db49", "not_http"),
+    ("mail", "date time c-ip cs-username s-sitename cs-method cs-uri-stem cs-uri-query sc-status",
+     b"2026-11-22 10:00:03 192.0.2.1 mx.example.com SMTPSVC1 MAIL - +FROM:<a@example.com> 250",
+     "not_http"),
     ("NULs", USUAL, b"\0" * 100, "binary"),
 ]  # fmt: skip
 
@@ -192,8 +203,27 @@ def test_other_default_fields_need_no_directive():
     )  # fmt: skip
     older = line().replace(b" - 200", b" 200")
     assert outcome(older, names="") == parsed()
+    proxied = parsed(forwarded="198.51.100.1, 2001:db8::7")
+    for shape in (line(), older):
+        assert outcome(shape + b" -", names="") == parsed()
+        assert outcome(shape + b" 198.51.100.1,+2001:db8::7", names="") == proxied
+        assert outcome(shape + b" 36391", names="") == "not_this_format", "a port, or whatever"
     assert outcome(line().replace(b" 443 ", b" x "), names="") == "not_this_format"
     assert outcome(line().replace(b"192.0.2.1", b"api"), names="") == "not_this_format"
+
+
+WHOLE = f"GET /a b=1 443 ann 192.0.2.1 {{}}{AGENT} sid=s1 - api.example.com 200 0 0 612 301 15"
+
+
+@pytest.mark.parametrize("rest", ["", " 198.51.100.1:5000"])
+@pytest.mark.parametrize("columns", ["~1APP " + WHOLE.format(""),
+                                     "W3SVC1 WEB01 10.0.0.4 " + WHOLE.format("HTTP/1.1 ")],
+                         ids=["Azure App Service", "all that IIS has"])  # fmt: skip
+def test_longer_default_fields_need_no_directive(columns, rest):
+    assert outcome(f"2026-11-22 10:00:03 {columns}{rest}".encode(), names="") == parsed(
+        target="/a?b=1", session="s1", host="api.example.com", asserted="ann", basic_user=True,
+        forwarded=rest.strip() or None,
+    )  # fmt: skip
 
 
 def test_columns_that_the_configuration_names():

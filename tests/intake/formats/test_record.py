@@ -106,6 +106,7 @@ CASES = [
     ("user", but(user_id=17), parsed(asserted="17")),
     ("user as an object", but(user={"id": 17, "name": "ann"}), parsed(asserted="17")),
     ("user, but nobody", but(user_id=None, user="-"), parsed()),
+    ("user, but nobody, as Nextcloud has it", but(user="--"), parsed()),
     ("user that is no id", but(user_id=True, user={"x": 1}), parsed()),
     ("remote user", but(remote_user="ann"), parsed(asserted="ann", basic_user=True)),
     ("remote user beside another", but(remote_user="ann", user_id="17"), parsed(asserted="17")),

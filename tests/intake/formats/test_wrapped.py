@@ -64,6 +64,14 @@ def test_syslog(name, prefix, time):
     assert syslog(prefix + LINE) == Carried(LINE, time)
 
 
+@pytest.mark.parametrize("before", ["", "<134>"])
+@pytest.mark.parametrize(("stamp", "time"), [(Z, Z), ("Nov 22 10:00:00", None)])
+def test_an_object_needs_no_tag(before, stamp, time):
+    assert syslog(f'{before}{stamp} 192.0.2.9  {{"a":1}}'.encode()) == Carried(b'{"a":1}', time)
+    assert syslog(f'{before}{stamp} 192.0.2.9 {{"a":1}}'.encode()) is None, "as rsyslog writes it"
+    assert syslog(f"{before}{stamp} 192.0.2.9  a".encode()) is None
+
+
 NOT_SYSLOG = [
     LINE, b"", b"<134>", b"<134>1 ", b"Nov 22 10:00:00 web nginx", b"2026-11-22 10:00:00 GET /a: b",
     b'<134>1 - - - - - [a x="] ' + LINE, b'{"log": "Nov 22 10:00:00 web nginx: x"}',
