@@ -1,4 +1,4 @@
-r"""Envoy: its default text, Istio's text, and JSON with the names of either or of Envoy Gateway.
+r"""Envoy: its default text (Emissary's too), Istio's, and JSON named as these or by Envoy Gateway.
 
 A line in, `Parsed` out; lines of TCP proxies are `not_http`. The default text names no peer, only
 X-Forwarded-For. The text escapes nothing: a client that writes `" "` can move what stands between
@@ -52,8 +52,10 @@ _AFTER_PATH = (
     r'\d{1,19} (\d{1,19}) \S{1,40} \S{1,40} "'
 )
 # time, method, path, protocol, status, flags, details, bytes
-_HEAD = re.compile(rf'\[([^\]]{{1,40}}+)\] "(\S++) (\S++){_AFTER_PATH}', re.ASCII)
-_ODD_PATH = re.compile(rf'\[([^\]]{{1,40}}+)\] "(\S++) (.*?){_AFTER_PATH}', re.ASCII | re.DOTALL)
+# Emissary and Edge Stack write a word before it.
+_TIME = r'(?:ACCESS )?\[([^\]]{1,40}+)\] "'
+_HEAD = re.compile(rf"{_TIME}(\S++) (\S++){_AFTER_PATH}", re.ASCII)
+_ODD_PATH = re.compile(rf"{_TIME}(\S++) (.*?){_AFTER_PATH}", re.ASCII | re.DOTALL)
 _QUOTED = 5
 """X-Forwarded-For, agent, request id, authority, upstream host."""
 _REMOTE_ADDRESS = 3

@@ -1,18 +1,29 @@
-r"""HAProxy: `option httplog` and `option httpslog`, bare or behind `haproxy[pid]: `.
+r"""HAProxy: `option httplog` (also `clf`) and `httpslog`, behind what any `format` of `log` adds.
 
-A line in, `Parsed` out; TCP lines and failed handshakes are `not_http`. Times have no zone and are
-read as UTC. Clients' bytes are escaped (#XX), but neither in a captured cookie, before the request,
-nor in the TLS server's name behind it: who writes spaces and quotes into both can forge their line.
+A line in, `Parsed` out; TCP lines and failed handshakes are `not_http`, and lines of connections
+(no `option` at all) `no_request`. Times have no zone and are read as UTC. Clients' bytes are
+escaped (#XX), but neither in a captured cookie, before the request, nor in the TLS server's name
+behind it: who writes spaces and quotes into both can forge their line; the CLF has no such hole.
 Which captured header stands where, only the configuration knows: `intake.fields` can name
 `captured.request.N`, `captured.response.N` (from 1) and `captured.cookie`. Without that, only a
 list of addresses is taken for X-Forwarded-For; where that is not captured, another may look so.
+The CLF does not say which headers are the request's: of it only the cookie is read.
 Every expression MUST stay linear in the line.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from intake.formats._base import Parser, clean, decode, share, split_request, unreadable
+from intake.formats._base import (
+    NoRequest,
+    Parser,
+    clean,
+    decode,
+    share,
+    split_request,
+    unreadable,
+)
 from intake.formats._names import path_of, session_cookie
 from intake.formats._record import Plan, RecordReader
 from intake.formats.nginx import is_address_list
@@ -20,10 +31,13 @@ from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
-_HEAD = (
-    r"(?:haproxy\[\d{1,10}\]: )?([0-9A-Fa-f.:]{1,60}|unix):\d{1,10} "
-    r"\[(\d\d/[A-Za-z]{3}/\d{4}(?::\d\d){3})\.(\d{3})\] "
+# local without its time; priority, short, timed and iso as they are written.
+_PREFIX = (
+    r"(?:<\d{1,3}>)?(?:\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d) )?(?:haproxy\[\d{1,10}\]: )?"
 )
+_PEER = r"[0-9A-Fa-f.:]{1,60}|unix"
+_DAY = r"\d\d/[A-Za-z]{3}/\d{4}(?::\d\d){3}"
+_HEAD = rf"{_PREFIX}({_PEER}):\d{{1,10}} \[({_DAY})\.(\d{{3}})\] "
 _NUMBER = r"[+-]?\d{1,19}"
 _TIMERS = rf"{_NUMBER}(?:/{_NUMBER}){{4}}"
 _COUNTS = rf"{_NUMBER}(?:/{_NUMBER}){{4}} {_NUMBER}/{_NUMBER}"
@@ -45,6 +59,17 @@ _HTTP = _form(r"\S++", r'[^"]*+')
 _NO_COOKIE = _form("-", ".*+")
 # With spaces in the cookie, the request is the last.
 _ODD_COOKIE = _form(".*", ".*+")
+# peer, time, request, status, bytes, ms, server, end, cookie: the request is before all else that a
+# client may write, and by its length a client may cut the rest.
+_CLF = re.compile(
+    rf'{_PREFIX}({_PEER}) - - \[({_DAY}) \+0000\] "([^"]*+)" (-?\d{{1,3}}) (\+?\d{{1,19}}) "" "" '
+    rf'\d{{1,10}} (\d{{3}}) (?:"[^"]*+" "[^"]*+" "([^"]*+)"(?: {_NUMBER}){{5}} "?(\S)\S{{3}}"?'
+    rf'(?: {_NUMBER}){{7}} (?:"([^"]*+)")?)?.*+',
+    re.ASCII | re.DOTALL,
+)
+_CONNECTION = re.compile(
+    rf"{_PREFIX}Connect from \S++ to \S++ \([^\s/]++/[A-Z]{{3,8}}+\)", re.ASCII
+)
 _OTHER = re.compile(
     rf"{_HEAD}(?:\S++ [^\s/]++/\S++ {_NUMBER}(?:/{_NUMBER}){{2}} {_NUMBER} \S\S {_COUNTS}(?: .*+)?"
     r"|[^\s/]++/\S*: .*+)",
@@ -55,21 +80,25 @@ _ESCAPED = re.compile(r"(?:#[0-9A-Fa-f]{2})++")
 _Fill = Callable[[Parsed, str | None, str | None, str], None]
 
 
-def _match(line: bytes) -> re.Match[str]:
-    """The parts of an HTTP line.
+def _parts(line: bytes) -> tuple[Any, ...]:
+    """The parts of an HTTP line, see `_form`.
 
     Raises:
-        Unreadable: not_http for other lines of HAProxy, else not_this_format or binary.
+        Unreadable: not_http or no_request for other lines of HAProxy, else not_this_format or
+            binary.
     """
     text = decode(clean(line))
     match = _HTTP.fullmatch(text) or _NO_COOKIE.fullmatch(text) or _ODD_COOKIE.fullmatch(text)
-    if match is None:
-        raise (
-            Unreadable("not_http")
-            if _OTHER.fullmatch(text)
-            else unreadable(line, "not_this_format")
-        )
-    return match
+    if match is not None:
+        return match.groups()
+    if (match := _CLF.fullmatch(text)) is not None:
+        peer, day, request, status, size, ms, server, end, cookie = match.groups()
+        return peer, day, ms, server, status, size, cookie or "-", end, None, None, request
+    if _OTHER.fullmatch(text):
+        raise Unreadable("not_http")
+    if _CONNECTION.fullmatch(text):
+        raise NoRequest
+    raise unreadable(line, "not_this_format")
 
 
 def _plain(text: str) -> str:
@@ -153,8 +182,8 @@ class HAProxy:
     )
 
     def sniff(self, lines: Sequence[bytes]) -> float:
-        """The share that is HAProxy's, TCP or HTTP."""
-        return share(lines, _match, {"not_http"})
+        """The share that is HAProxy's, TCP or HTTP, or of connections."""
+        return share(lines, _parts, {"not_http", "no_request"})
 
     def parser(self, settings: IntakeSettings) -> Parser:
         """See `Format.parser`.
@@ -166,9 +195,9 @@ class HAProxy:
         fill = _configured(settings) if captured else _guess
 
         def parse(line: bytes) -> Parsed:
-            (peer, day, ms, server, status, size, cookie, end, asked, answered, request) = _match(
+            (peer, day, ms, server, status, size, cookie, end, asked, answered, request) = _parts(
                 line
-            ).groups()
+            )
             method, target, host = _split(request)
             parsed = Parsed(
                 # Written out as a zone, the day is remembered: it repeats for a second.

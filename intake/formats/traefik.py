@@ -2,14 +2,17 @@ r"""Traefik: its common log format, and its access logs as JSON.
 
 A line in, `Parsed` out. ClientAddr is the direct peer. ClientHost is X-Forwarded-For where the
 entry point trusts who sent it, else the peer again: its last address is what a trusted proxy added.
-In the text, Traefik writes a client's `"` as `\"` but a client's `\` as it is: so the fields are
-taken from the right, where only Traefik writes, and a quote ends a field unless `\` is before it.
+In the text, Traefik (from May 2026) writes a client's `"` as `\"` but a client's `\` as it is: so
+the fields are taken from the right, and a quote ends a field unless `\` is before it. Before, it
+stood there as it is, so that a referer or agent can look like an answer: a line is read from the
+left too, where only a query over HTTP/2 can look so; of two answers the one that gave more counts,
+so that nobody hides behind the other.
 A Basic user name stands there bare, also a wrong one: with a time and a quote in it, a client can
-move its own time and target, but not its address, status or size. The JSON has no such hole.
+move its own time and target, but not its address, nor hide an answer. The JSON has no such hole.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from intake.formats._base import (
@@ -57,14 +60,20 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _START = re.compile(rf' \[({_TIME})\] "', re.ASCII)
+# request, status, size, referer and agent: from the left
+_ANSWERED = re.compile(r'([^\s"]++ \S++ HTTP/\d(?:\.\d)?)" (\d{3}|-) (\d{1,19}+|-) (.*+)', re.ASCII)
 _NUMBER = re.compile(r"\d{1,19}|-", re.ASCII)
 _TAIL = re.compile(r"\d{1,19}ms", re.ASCII)
 _MIDDLEWARES = ("OriginDuration", "OriginContentSize", "ServiceName", "ServiceURL")
 _NAME = "traefik"
+_Take = Callable[[str], tuple[str, str] | None]
 
 
 def _take_quoted(text: str) -> tuple[str, str] | None:
-    r"""(what stands before, the value) of a quoted field at the end of a text."""
+    r"""(what stands before, the value) of a quoted field, or a bare "-", at the end of a text."""
+    if text.endswith(" -"):
+        # Before 2.2, an absent field stood without quotes.
+        return text[:-2], "-"
     if not text.endswith('"') or len(text) < 2:
         return None
     start = text.rfind('"', 0, -1)
@@ -81,38 +90,54 @@ def _take_number(text: str) -> tuple[str, str] | None:
     return (rest, number) if _NUMBER.fullmatch(number) else None
 
 
-def _split(text: str) -> tuple[str, ...] | None:
-    """What `_PLAIN` finds, with the request line in place of method and target; from the right."""
-    text, _, duration = text.rpartition(" ")
-    if _TAIL.fullmatch(duration) is None:
-        return None
+def _take(text: str, *takes: _Take) -> tuple[str, list[str]] | None:
+    """(what stands before, the values in their order) of fields taken from the right."""
     values: list[str] = []
-    for take in (
-        _take_quoted, _take_quoted, _take_number, _take_quoted, _take_quoted, _take_number,
-        _take_number,
-    ):  # fmt: skip
+    for take in reversed(takes):
         if (taken := take(text)) is None:
             return None
         text, value = taken
         values.append(value)
-    server, router, _, agent, referer, size, status = values
-    if not text.endswith('"') or (start := _START.search(text, 0, len(text) - 1)) is None:
+    return text, values[::-1]
+
+
+def _given(answer: tuple[str, ...]) -> tuple[bool, int]:
+    """Whether an answer (status, size) succeeded, and how much it gave."""
+    status, size = answer
+    return status[:1] == "2", 0 if size == "-" else int(size)
+
+
+def _request_of(text: str) -> tuple[str, ...] | None:
+    """Request line, status, size, referer and agent."""
+    right = _take(text, _take_number, _take_number, _take_quoted, _take_quoted)
+    found = (right[0][:-1], *right[1]) if right and right[0].endswith('"') else None
+    match = _ANSWERED.fullmatch(text)
+    if match is None or (found and found[0] == match[1]):
+        return found
+    request, status, size, said = match.groups()
+    # Which of these two a client ended early does not matter: it wrote both.
+    referer, gap, agent = said.partition(" " if said[:1] == "-" else '" ')
+    if not gap:
         return None
+    answer: tuple[str, ...] = (status, size)
+    if found:
+        answer = max(answer, found[1:3], key=_given)
+    return request, *answer, referer.removeprefix('"'), agent.strip('"')
+
+
+def _split(text: str) -> tuple[str, ...] | None:
+    """What `_PLAIN` finds, with the request line in place of method and target."""
+    text, _, duration = text.rpartition(" ")
+    if _TAIL.fullmatch(duration) is None:
+        return None
+    tail = _take(text, _take_number, _take_quoted, _take_quoted)
+    if tail is None or (start := _START.search(tail[0])) is None:
+        return None
+    text, (_, router, server) = tail
     peer, _, user = text[: start.start()].partition(" - ")
-    if not peer or not user:
+    if not peer or not user or (request := _request_of(text[start.end() :])) is None:
         return None
-    return (
-        peer,
-        user,
-        start[1],
-        text[start.end() : -1],
-        status,
-        size,
-        referer,
-        agent,
-        router,
-        server,
-    )
+    return peer, user, start[1], *request, router, server
 
 
 def _parse_text(line: bytes, *, vouched: bool) -> Parsed:

@@ -65,6 +65,7 @@ FAKE = BEHIND.format("203.0.113.9:1")
 LATE = "upstream_reset_before_response_started{connection_failure}"
 CASES = [
     ("default", text(), default()),
+    ("emissary", b"ACCESS " + text(), default()),
     ("nothing known but an address",
      text(agent="-", request_id="-", host="-"),
      default(user_agent=None, request_id=None, host=None)),

@@ -28,11 +28,33 @@ def parsed(method="GET", target="/a", status=200, size=-1, peer="192.0.2.1", **r
     return Parsed(AT, peer, method, target, status, size, **rest)
 
 
+def clf(request="GET /a HTTP/1.1", *, answer="200 2750", server="srv1", end="----", rest='"" ""'):
+    return (
+        f'192.0.2.1 - - [22/Nov/2026:10:00:03 +0000] "{request}" {answer} "" "" 33317 120 '
+        f'"http-in" "static" "{server}" 10 0 30 69 109 "{end}" 1 1 1 1 0 0 0 {rest}'
+    ).encode()
+
+
 FAKE = f'- ---- {COUNTS} "GET /fake HTTP/1.1"'
 CASES = [
     ("httplog", line(), parsed()),
     ("httpslog", line(rest=TLS), parsed()),
     ("process before it", b"haproxy[14389]: " + line(), parsed()),
+    ("log format short", b"<6>" + line(), parsed()),
+    ("log format timed", b"<134>2026-11-22T11:00:03.230112+01:00 " + line(), parsed()),
+    ("log format iso", b"2026-11-22T10:00:03.230112+00:00 " + line(), parsed()),
+    ("clf", clf(), parsed()),
+    ("clf, process before it", b"haproxy[1]: " + clf(), parsed()),
+    ("clf, escaped", clf("GET /a#22b HTTP/1.1"), parsed(target='/a"b')),
+    ("clf, denied by a rule", clf(answer="403 192", server="<NOSRV>", end="PR--"),
+     parsed(status=403, blocked_by="haproxy")),
+    ("clf, aborted before an answer", clf("<BADREQ>", answer="-1 0", end="CR--"),
+     parsed("", "", 0, 0)),
+    ("clf, session cookie and headers", clf(rest='"JSESSIONID=s1" "" "api.example.com" "x"'),
+     parsed(session="s1")),
+    ("clf, cut", clf()[:-40], parsed()),
+    ("clf, a line forged in a cookie",
+     clf(rest='"a" 1 "GET /fake HTTP/1.1" 403 9 "" "" 1 120 "f" "b" "s"" ""'), parsed()),
     ("ipv6", line(peer="2001:db8::1:443"), parsed(peer="2001:db8::1")),
     ("mapped ipv4", line(peer="::ffff:192.0.2.1:443"), parsed(peer="::ffff:192.0.2.1")),
     ("unix socket", line(peer="unix:1"), parsed(peer="unix:")),
@@ -98,6 +120,8 @@ BAD = [
     ("handshake",
      b"192.0.2.1:56059 [22/Nov/2026:10:00:03.120] frt/f1: Connection error during SSL handshake",
      "not_http"),
+    ("connection",
+     b"haproxy[24551]: Connect from 192.0.2.1:40780 to 192.0.2.2:5000 (main/HTTP)", "no_request"),
     ("start", b"haproxy[14385]: Proxy http-in started.", "not_this_format"),
 ]  # fmt: skip
 
@@ -130,6 +154,7 @@ def test_captured_headers_that_the_configuration_names():
 def test_sniff_knows_tcp_and_http_and_nothing_else():
     bad = {name: data for name, data, _ in BAD}
     assert FORMAT.sniff([line(), line(rest=TLS), bad["tcplog"], bad["handshake"]]) == 1
+    assert FORMAT.sniff([clf(), bad["connection"]]) == 1
     assert FORMAT.sniff([line(), b"junk", bad["nginx"], b"\xff\0"]) == 0.25
     assert FORMAT.sniff([b'{"a":1}']) == 0
 
