@@ -93,6 +93,8 @@ def _parts(line: bytes) -> tuple[Any, ...]:
         return match.groups()
     if (match := _CLF.fullmatch(text)) is not None:
         peer, day, request, status, size, ms, server, end, cookie = match.groups()
+        if request == "TCP ":
+            raise Unreadable("not_http")
         return peer, day, ms, server, status, size, cookie or "-", end, None, None, request
     if _OTHER.fullmatch(text):
         raise Unreadable("not_http")

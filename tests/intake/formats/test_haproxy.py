@@ -31,7 +31,7 @@ def parsed(method="GET", target="/a", status=200, size=-1, peer="192.0.2.1", **r
 def clf(request="GET /a HTTP/1.1", *, answer="200 2750", server="srv1", end="----", rest='"" ""'):
     return (
         f'192.0.2.1 - - [22/Nov/2026:10:00:03 +0000] "{request}" {answer} "" "" 33317 120 '
-        f'"http-in" "static" "{server}" 10 0 30 69 109 "{end}" 1 1 1 1 0 0 0 {rest}'
+        f'"http-in" "static" "{server}" 10 0 30 69 109 {end} 1 1 1 1 0 0 0 {rest}'
     ).encode()
 
 
@@ -117,6 +117,7 @@ BAD = [
     ("tcplog", f"192.0.2.1:33313 {HEAD} bck/srv1 0/0/5007 212 -- {COUNTS}".encode(), "not_http"),
     ("tcplog, refused",
      f"haproxy[1]: 192.0.2.1:33313 {HEAD} fe/<NOSRV> -1/-1/0 0 PR {COUNTS}".encode(), "not_http"),
+    ("tcplog clf", clf("TCP ", answer="000 212", end="cD--"), "not_http"),
     ("handshake",
      b"192.0.2.1:56059 [22/Nov/2026:10:00:03.120] frt/f1: Connection error during SSL handshake",
      "not_http"),
