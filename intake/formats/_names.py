@@ -1,8 +1,9 @@
 """Which name in a JSON record means which field of a line: the usual spellings, then settings.
 
 Paths in, (field, rank) out; of several names for one field the lowest rank that has a value wins.
-A path is normal: lower case, without "-", "_", "@", "$", ":", parts joined by ".". It MUST be
-decided here, not in parsers, what a name means, so that one spelling never means two things.
+A path is normal: lower case, without "-", "_", "@", "$", ":" and brackets, parts joined by ".". It
+MUST be decided here, not in parsers, what a name means, so that one spelling never means two
+things.
 """
 
 from collections.abc import Iterable
@@ -13,10 +14,11 @@ from intake.settings import Fields, IntakeSettings
 Names = dict[str, list[tuple[str, int]]]
 """Normal path -> (field, rank): a field of `Parsed`, or one of the parts named below.
 
-request: a request line. uri, query: parts of a target. cookie: a Cookie header. trace: a trace id,
-bare or in its header. hop: the peer of the last proxy (PROXY protocol). remote_user: a Basic user.
-claim:N: an identity header after the first. internal:NAME: an internal header. place: only its
-presence counts, as a place where a vouched principal would stand.
+request: a request line. uri, query: parts of a target. code: a status, if it is one. cookie: a
+Cookie header. trace: a trace id, bare or in its header. hop: the peer of the last proxy (PROXY
+protocol). remote_user: a Basic user. claim:N: an identity header after the first. internal:NAME:
+an internal header. place: only its presence counts, as a place where a vouched principal would
+stand.
 """
 
 WRAPPED = 10_000
@@ -27,7 +29,7 @@ WRAPPERS = frozenset(
     payload record entry details properties context ctx meta body state
     """.split()
 )
-_IGNORED = str.maketrans("", "", "-_@$: ")
+_IGNORED = str.maketrans("", "", "-_@$:() ")
 
 _REQUEST = ("request.", "req.", "http.request.", "httprequest.", "http.")
 _RESPONSE = ("response.", "res.", "resp.", "http.response.", "httpresponse.")
@@ -38,7 +40,7 @@ _HEADERS = tuple(
 )
 _HEADER_PREFIXES = (
     "", "http", "header", "headers", "requestheader", "reqheader", "reqheaders", "sent", "req",
-    "request",
+    "request", "cs",
 )  # fmt: skip
 _USERS = ("user.", "usr.", "enduser.", "auth.", "authentication.", "identity.", "principal.",
           "jwt.", "claims.", "jwtclaims.", "token.", "request.user.", "req.user.")  # fmt: skip
@@ -48,30 +50,34 @@ _ANYWHERE = {
     "time_ms": """msec timestamp timeiso8601 time ts datetime timelocal date eventtime logtime
         starttime startedat requesttimestamp requestedat receivedat starttimestamp asctime
         timestampms unixtime epoch reqtimesec t""",
-    "peer": """remoteaddr remoteip remoteipaddress clientip clientaddr clientaddress
+    "peer": """socketip remoteaddr remoteip remoteipaddress clientip clientaddr clientaddress
         clientipaddress remoteaddress sourceip srcip sourceaddress downstreamremoteaddress
         calleripaddress ipaddress ip cip cliip remotehost peeraddr peer client remote
-        client.ip client.address client.addr source.ip source.address remote.ip remote.address
+        sourceipport client.ip client.address client.addr source.ip source.address
+        source.remoteaddress proxy.clientip remote.ip remote.address
         remote.addr connection.remoteaddress connection.remoteaddr socket.remoteaddress
         network.client.ip net.peer.ip net.sock.peer.addr network.peer.address peer.address""",
     "forwarded": "xff forwardedfor proxyaddxforwardedfor",
-    "method": "requestmethod method httpmethod verb reqmethod csmethod",
-    "target": """originalrequesturiwithargs requesturi originaluri originalurl rawuri
+    "method": "requestmethod method httpmethod verb reqmethod csmethod proxy.method",
+    "target": """proxy.path originalrequesturiwithargs requesturi originaluri originalurl rawuri
         requesttarget target httptarget url.original uri.original pathandquery""",
     "request": "request requestline httprequest firstline requestedurl",
     "uri": """uri requesturl url path requestpath rawpath urlpath uripath csuristem httpurl
-        httppath requesteduri reqpath url.full url.path uri.full uri.path""",
+        httppath requesteduri reqpath endpoint url.full url.path uri.full uri.path""",
     "query": "args querystring query requestquery querystr urlquery csuriquery url.query uri.query",
     "status": """status statuscode responsecode httpstatus httpstatuscode responsestatus
-        responsestatuscode respstatus scstatus http.statuscode http.status httprequest.status""",
+        responsestatuscode respstatus scstatus http.statuscode http.status httprequest.status
+        proxy.statuscode""",
+    "code": "code",
     "bytes": """bodybytessent bytessent bytes responsesize responsebytes responselength respsize
-        responsebodysize scbytes bytesout sentbytes size responsecontentlength contentlength length
-        network.byteswritten httprequest.responsesize""",
-    "host": """originalhost httphost host requesthost reqhost vhost virtualhost authority servername
-        domain url.domain url.host http.host""",
-    "user_agent": "useragent ua agent browser useragent.original http.useragent",
-    "referer": "referer referrer http.referer http.referrer",
-    "request_id": """requestid reqid rid correlationid http.requestid""",
+        responsebodysize sccontentlen bytesout sentbytes size responsecontentlength contentlength
+        length network.byteswritten httprequest.responsesize proxy.responsebytesize""",
+    "host": """proxy.host xhostheader originalhost httphost host requesthost reqhost vhost
+        virtualhost authority servername domain hostheader url.domain url.host http.host""",
+    "user_agent": "proxy.useragent useragent ua agent browser useragent.original http.useragent",
+    "referer": "referer referrer http.referer http.referrer proxy.referer",
+    "request_id": """requestid reqid rid correlationid xedgerequestid trackingreference
+        http.requestid""",
     "asserted": """userid principal principalid subject sub user username authuser uid
         authenticateduser authenticateduserid currentuser jwtsub jwtclaimsub tokensub usersub login
         request.user req.user""",

@@ -88,6 +88,12 @@ def _put_upstream_status(parsed: Parsed, value: Any) -> None:
         parsed.upstream_status = statuses
 
 
+def _put_code(parsed: Parsed, value: Any) -> None:
+    # Of this name are errors of all kinds, too.
+    if not parsed.status and value.__class__ is int and 100 <= value < 600:
+        parsed.status = value
+
+
 def _put_redirect(parsed: Parsed, value: Any) -> None:
     # Of this name is a region of a cloud, too.
     if (said := text(value)) is not None and said.startswith(("/", "http://", "https://")):
@@ -128,6 +134,7 @@ PUTTERS: dict[str, Put] = {
     "forwarded_elements": _put_elements,
     "client": _put_client,
     "hop": _put_hop,
+    "code": _put_code,
     "cookie": _put_cookie,
     "authorization": _put_authorization,
     "remote_user": _put_remote_user,

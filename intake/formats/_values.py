@@ -30,6 +30,8 @@ LONGEST_NOTHING = max(map(len, NOTHING))
 STATUSES: dict[Any, int] = {str(status): status for status in range(100, 600)}
 """Statuses as loggers write most of them."""
 _ABSENT = frozenset({"", "-"})
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CLOCK = re.compile(r"\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _STATUS = re.compile(r"\d{1,3}", re.ASCII)
 _EXACT = 2.0**53
 _LONGEST_TRACE = 200
@@ -82,17 +84,23 @@ def trace_id_of(value: str) -> str | None:
 
 
 def first_time(values: Iterable[Any]) -> int:
-    """Milliseconds of the first that is a time.
+    """Milliseconds of the first that is a time, or of a day and a clock that stand apart.
 
     Raises:
         Unreadable: no_time, or bad_time if there is only what is none.
     """
     seen = False
+    day = clock = ""
     for value in values:
         try:
             return parse_time(value)
         except Unreadable:
             seen = seen or scalar(value) is not None
+        if value.__class__ is str:
+            day = day or (value if _DAY.fullmatch(value) else "")
+            clock = clock or (value if _CLOCK.fullmatch(value) else "")
+    if day and clock:
+        return parse_time(f"{day}T{clock}")
     raise Unreadable("bad_time" if seen else "no_time")
 
 

@@ -39,6 +39,18 @@ LINES = [
      (b'{"@timestamp":"2026-11-22T10:00:03.000Z","remoteAddress":"192.0.2.1","method":"PUT",'
      b'"requestUri":"/a","statusCode":204,"principal":"ann","sessionId":"abc","level":"INFO"}'),
      Parsed(AT, "192.0.2.1", "PUT", "/a", 204, asserted="ann", session="abc")),
+    ("Tomcat, whose host is the peer",
+     (b'{"host":"192.0.2.1","logicalUserName":"-","user":"ann","time":"[22/Nov/2026:10:00:03 '
+     b'+0000]","request":"GET /a HTTP/1.1","statusCode":"200","size":"5"}'),
+     Parsed(AT, "192.0.2.1", "GET", "/a", 200, 5, asserted="ann", basic_user=True)),
+    ("a header that is named as Tomcat's field",
+     (b'{"time":1795341603000,"ip":"192.0.2.1","host":"6.6.6.6","method":"GET","url":"/a",'
+     b'"headers":{"logicalUserName":"x"}}'),
+     Parsed(AT, "192.0.2.1", "GET", "/a", 0, host="6.6.6.6")),
+    ("Azure Front Door, where a client may write clientIp",
+     (b'{"time":"2026-11-22T10:00:03Z","properties":{"httpMethod":"GET","requestUri":"/a",'
+     b'"clientIp":"6.6.6.6","socketIp":"192.0.2.1","httpStatusCode":"200"}}'),
+     Parsed(AT, "192.0.2.1", "GET", "/a", 200)),
 ]  # fmt: skip
 
 

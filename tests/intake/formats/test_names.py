@@ -40,6 +40,9 @@ KNOWN = [
     ("target_user", "owners"), ("x_real_ip", "client"), ("http_forwarded", "forwarded_elements"),
     ("CF-Connecting-IP", "client"), ("sent_http_location", "location"),
     ("location", "redirect"), ("upstream_http_location", "location"), ("x-b3-traceid", "trace"),
+    ("cs(User-Agent)", "user_agent"), ("cs(X-User-ID)", "claimed"), ("cs(Cookie)", "cookie"),
+    ("CsHost", "host"), ("sc-content-len", "bytes"), ("sc-bytes", None), ("sc(Location)", None),
+    ("proxy.path", "target"), ("endpoint", "uri"), ("code", "code"),
     ("request_time", None), ("request_length", None), ("upstream_addr", None),
     ("server.ip", None), ("response.headers.set-cookie", None), ("level", None),
 ]  # fmt: skip

@@ -16,6 +16,7 @@ CASES = [
     ("elements", "forwarded_elements", ["for=6.6.6.6", "for=203.0.113.9"],
      line(forwarded_elements="for=6.6.6.6, for=203.0.113.9")),
     ("client", "client", "203.0.113.9", line(client="203.0.113.9")),
+    ("a code that says what the status does", "code", 404, line()),
     ("hop", "hop", "203.0.113.9", line(forwarded="203.0.113.9")),
     ("cookie", "cookie", "theme=dark; sid=abc", line(session="abc")),
     ("no session in the cookie", "cookie", "theme=dark", line()),
@@ -81,3 +82,12 @@ def test_internal_headers_by_name_once():
     for value in ("1", "2", ""):
         internal("X-Debug")(parsed, value)
     assert parsed == line(internal=("X-Debug",))
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(404, 404), (0, 0), (7, 0), (1000, 0), ("404", 0), ("E17", 0), (None, 0)]
+)
+def test_a_code_is_a_status_if_it_looks_like_one(value, status):
+    parsed = Parsed(0, "192.0.2.1", "GET", "/a", 0)
+    put_of("code")(parsed, value)
+    assert parsed.status == status

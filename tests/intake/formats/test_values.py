@@ -120,6 +120,8 @@ def test_only_values_that_are_no_status():
 
 def test_the_first_value_that_is_a_time():
     assert first_time([12, "soon", "2026-11-22T10:00:03Z", 1]) == 1_795_341_603_000
+    assert first_time(["10:00:03", "2026-11-22"]) == 1_795_341_603_000, "as CloudFront's JSON"
+    assert first_time(["2026-11-22", 12, "11:00:03.250+01:00"]) == 1_795_341_603_250
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,9 @@ def test_the_first_value_that_is_a_time():
         ([None, "", "-"], "no_time"),
         ([None, "soon"], "bad_time"),
         ([5], "bad_time"),
+        (["10:00:03"], "bad_time"),
+        (["2026-11-22"], "bad_time"),
+        (["10:00:03", "2026-11-32"], "bad_time"),
     ],
 )
 def test_no_time(values, reason):
