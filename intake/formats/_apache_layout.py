@@ -39,6 +39,8 @@ _FIXED = {
     "R": ("", _WORD),
     "X": ("", r"[X+-]"),
     "P": ("", r"[0-9a-f]{1,20}"),
+    # Oracle HTTP Server's id of what a request sets going; WebLogic logs it too.
+    "E": ("request_id", r"[\w.:;+/-]{1,128}"),
     # Tomcat writes a thread's name and a session for the numbers that Apache has here.
     "I": ("", _WORD),
     "S": ("", _WORD),
@@ -131,6 +133,8 @@ def _with_argument(label: str, argument: str, letter: str) -> Slot:
     if letter in {"^ti", "^to"}:
         return Slot(label, "", "text")
     if letter == "a":
+        if argument in {"local", "server"}:
+            return Slot(label, "", "fixed", ADDRESS)
         # %{c}a is the peer, which mod_remoteip has replaced in %a by the client.
         return Slot(label, "realip_remote_addr" if argument == "c" else "remote_addr", "fixed",
                     ADDRESS)  # fmt: skip

@@ -21,38 +21,44 @@ from intake.formats._base import (
     unreadable,
 )
 from intake.formats._unescaped import unescaped
-from intake.formats.nginx import is_address, trailing, unchained
+from intake.formats.nginx import NO_PEER, is_address, trailing, usual
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
 
-_HOST = r"(?:[-_]|(?:\d{1,3}\.){3}\d{1,3}|(?=[^A-Za-z\s]*+[A-Za-z])[\w.-]{1,255}+)"
+_NAME = r"(?=[^A-Za-z\s]*+[A-Za-z])[\w.-]{1,255}+"
 _ADDRESS = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?)"
 # An IPv6 peer must not pass for a virtual host: then "-" would be the peer (hence the lookahead),
 # and a user name holds no bare quote: else one could hold a forged line. Where the second field is
-# an address, it is the peer: %v and hosts that nginx logs come without a port.
-_VHOST = rf'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{{1,5}} (?!- )|{_HOST} (?={_ADDRESS} )))?'
+# an address, it is the peer: %v and hosts that nginx logs come without a port. Of two names the
+# second is the peer, if what identd said (which nobody asks any more) follows.
+_VHOST = (
+    rf'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{{1,5}} (?!- )|{_NAME} (?={_ADDRESS} |{_NAME} - )'
+    rf"|(?:[-_]|(?:\d{{1,3}}\.){{3}}\d{{1,3}}) (?={_ADDRESS} )))?"
+)
 _USER = r'(""|(?:[^"\\]|\\.)+?)'
 # A host name where Apache looks them up: has a letter, so that no date or clock passes for one.
 _HOST_NAME = re.compile(r"-|(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+", re.ASCII)
-# virtual host, peer, user, time, request, status, bytes, referer, agent, rest
+# virtual host, peer, user, time, request, status, bytes, referer, agent, rest. Oracle HTTP Server
+# has an id between time and request; numbers may stand between bytes and referer.
 _LINE = re.compile(
-    rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) \S++ {_USER} \[([^\]]{{1,40}}+)\] '
-    rf"{QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)(?: {QUOTED} {QUOTED})?(?: (.*+))?",
+    rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) (?:-|[^\s,]++(?: -)?) {_USER} '
+    rf'\[([^\]]{{1,40}}+)\] (?:[^\s"\[\]]{{1,255}}+ )?{QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)'
+    rf"(?:(?: [\w.:+-]{{1,64}}+){{0,4}}+ {QUOTED} {QUOTED})?(?: (.*+))?",
     re.ASCII | re.DOTALL,
 )
 _SPECIAL = 0.85
 _PLAIN = 0.5
 
 
-def _match(line: bytes) -> tuple[re.Match[str] | None, str | None]:
-    """The parts of a line, and X-Forwarded-For where that stands in the peer's place."""
+def _match(line: bytes) -> tuple[re.Match[str] | None, str | None, str | None]:
+    """The parts of a line; X-Forwarded-For and a host where these stand before or for its peer."""
     text = decode(clean(line))
-    chain = None
+    chain = host = None
     if (match := _LINE.fullmatch(text)) is None:
-        chain, text = unchained(text)
-        match = _LINE.fullmatch(text) if chain else None
-    return (match, chain) if match and _is_peer(match[2]) else (None, None)
+        text, chain, host = usual(text)
+        match = _LINE.fullmatch(text)
+    return (match if match and _is_peer(match[2]) else None), chain, host
 
 
 def _host_of(vhost: str) -> str | None:
@@ -103,29 +109,27 @@ class Apache:
         vouched = settings.trust.principal == "gateway"
 
         def parse(line: bytes) -> Parsed:
-            match, chain = _match(line)
+            match, chain, named = _match(line)
             if match is None or (match[8] is None and not _is_common(match)):
                 # Reactor Netty, Jetty and others write such lines too, and escape nothing.
-                found = unescaped(decode(clean(line)), vouched=vouched)
-                if found is not None and _is_peer(found.peer):
-                    return found
+                parsed = unescaped(decode(clean(line)), vouched=vouched)
+                if parsed is not None and _is_peer(parsed.peer):
+                    return parsed
                 if match is None:
                     raise unreadable(line, "not_this_format")
             vhost, peer, user, time, request, status, size, referer, agent, rest = match.groups()
             method, target, host = split_request(request)
-            if host is None and vhost:
-                host = _host_of(vhost)
+            if host is None:
+                host = _host_of(vhost) if vhost else named
             forwarded, request_id = trailing(rest) if rest else (None, None)
-            if chain is not None:
-                peer, forwarded = "-", chain
             parsed = Parsed(
                 parse_time(time),
-                "" if peer == "-" else peer,
+                "" if peer in {"-", NO_PEER} else peer,
                 method,
                 target,
                 0 if status == "-" else int(status),
                 0 if size == "-" else int(size),
-                forwarded,
+                chain or forwarded,
                 host,
                 absent(unescape(agent)) if agent else None,
                 absent(unescape(referer)) if referer else None,

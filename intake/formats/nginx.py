@@ -42,19 +42,49 @@ _COMBINED = re.compile(
 # A host between time and request, a number between bytes and referer: not where "combined" has any.
 _BETWEEN = re.compile(
     rf'([^"\[]*+\[[^\]]{{1,40}}+\]) {{1,2}}+(?:([^\s"]{{1,255}}+) |"([^"\\\s]{{1,255}}+)" (?="))?'
-    rf"({QUOTED} (?:\d{{3}}|-) (?:\d{{1,19}}+|-))((?: [\w.:-]{{1,64}}+){{0,4}}+)( {QUOTED} .*+)?",
+    rf"({QUOTED} (?:\d{{3}}|-) (?:\d{{1,19}}+|-))((?: [\w.:+-]{{1,64}}+){{0,4}}+)( {QUOTED} .*+)?",
     re.ASCII | re.DOTALL,
 )
-# Instead of the peer: with white space within it or the user, nobody knows where either ends.
-_CHAIN = re.compile(r'((?:[^\s",]{1,64}+, ?+)++([^\s",]{1,64}+)) - (\S++ \[.*+)', re.DOTALL)
+_WORD = r'[^\s",\[\]]{1,255}+'
+_TIME = r'\[[^\[\]"]{1,40}+\]'
+# X-Forwarded-For instead of the peer, or before it: with white space within it or the user, nobody
+# knows where either ends; and what a client writes must not pass for the time. A host may be first.
+_CHAIN = re.compile(
+    rf'(?:({_WORD}) )?((?:[^\s",]{{1,64}}+, ?+)++)([^\s",]{{1,64}}+)(?: ({_PEER}))? - '
+    rf'(\S++ {_TIME} {{1,2}}+(?:[^\s"\[\]]{{1,255}}+ )?".*+)',
+    re.ASCII | re.DOTALL,
+)
+# A host or X-Forwarded-For in quotes before the peer.
+_QUOTED_FIRST = re.compile(rf"(?:({_WORD}) )?{QUOTED} ({_PEER} .*+)", re.ASCII | re.DOTALL)
+# No user is logged, or the time is what comes first.
+_USERLESS = re.compile(rf'({_PEER})(?: -)? ({_TIME} ".*+)', re.ASCII | re.DOTALL)
+_TIME_FIRST = re.compile(rf'({_TIME}) ({_PEER}) (".*+)', re.ASCII | re.DOTALL)
 _FIRST_QUOTED = re.compile(rf"(?<!\S){QUOTED}", re.ASCII | re.DOTALL)
-_HOST = re.compile(r"(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+(?::\d{1,5})?", re.ASCII)
+_FIRST_LABELLED = re.compile(
+    rf"(?<!\S)(?:(?i:x[-_]forwarded[-_]for|xff)=)?{QUOTED}", re.ASCII | re.DOTALL
+)
+# nginx writes hosts in lower case, so that a name without a dot in mixed case is some other id.
+_HOST = re.compile(
+    r"(?=[^A-Za-z]*+[A-Za-z])(?:[a-z\d_-]{1,63}|[\w-]++\.[\w.-]{1,255}+)(?::\d{1,5})?", re.ASCII
+)
 NO_PEER = "0.0.0.0"  # noqa: S104  it stands for none, nothing listens there
+# What Nginx Proxy Manager has all its servers write: those that pass on, and the others.
+_MANAGED_ONE = (
+    "[$time_local] {}$status - $request_method $scheme $host "
+    '"$request_uri" [Client $remote_addr] [Length $body_bytes_sent] [Gzip $gzip_ratio] {}'
+    '"$http_user_agent" "$http_referer"'
+)
+PROXY_MANAGER = (
+    _MANAGED_ONE.format("$upstream_cache_status $upstream_status ", "[Sent-to $server] "),
+    _MANAGED_ONE.format("", ""),
+)
+_MANAGED = re.compile(r'\[[^\]"]++\] [^"\[]++"(?:[^"\\]++|\\.)*+" \[Client [^\]"]++\] \[Length .++')
 _LONGEST_ADDRESS = 64
 _UPSTREAM = re.compile(
     r"(?:10|127|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))(?:\.[0-9]{1,3}){2,3}:[0-9]{1,5}|unix:.*",
     re.DOTALL,
 )
+_ID_LABEL = re.compile(r"(?i:(?:x[-_])?req(?:uest)?[-_]?id)=")
 _REQUEST_ID = re.compile(
     r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII
 )
@@ -96,12 +126,15 @@ def trailing(rest: str) -> tuple[str | None, str | None]:
     """
     forwarded = request_id = None
     rest = rest.rstrip()
-    if '"' in rest and (quoted := _FIRST_QUOTED.search(rest)):
+    first = _FIRST_LABELLED if '="' in rest else _FIRST_QUOTED
+    if '"' in rest and (quoted := first.search(rest)):
         found = quoted[1]
         # A private address with a port is where it was sent on to, not where it came from.
         if is_address_list(found) and not _UPSTREAM.fullmatch(found.rpartition(",")[2].strip()):
             forwarded = found
     last = rest.rpartition(" ")[2]
+    if "=" in last and (label := _ID_LABEL.match(last)):
+        last = last[label.end() :]
     if last.startswith('"'):
         last = last[1:].removesuffix('"')
     if len(last) in {32, 36} and _REQUEST_ID.fullmatch(last):
@@ -114,15 +147,49 @@ def _is_combined(line: bytes) -> bool:
     match = _COMBINED.fullmatch(text)
     if match is None and '"' in text and (found := _rearranged(text)) is not None:
         match = found.match
-    return match is not None and match[10] is not None and is_address(match[1])
+    if match is None:
+        return _MANAGED.fullmatch(text) is not None
+    return match[10] is not None and is_address(match[1])
 
 
-def unchained(text: str) -> tuple[str | None, str]:
-    """(X-Forwarded-For, the line with `NO_PEER`) of one where that stands in the peer's place."""
-    match = _CHAIN.fullmatch(text)
-    if match is None or not is_address(match[2]):
-        return None, text
-    return match[1], f"{NO_PEER} - {match[3]}"
+class Usual(NamedTuple):
+    """A line that begins with the peer, "-", a user and the time; and what stood there instead."""
+
+    text: str
+    chain: str | None = None
+    """X-Forwarded-For, where it stands before the peer or in its place (then with `NO_PEER`)."""
+    host: str | None = None
+
+
+def usual(text: str) -> Usual:
+    """A line with the beginning of "combined", whatever the order of its own; else as it was."""
+    if match := _QUOTED_FIRST.fullmatch(text):
+        first, quoted, rest = match.groups()
+        chain = quoted if is_address_list(quoted) else None
+        return Usual(rest, chain, _server_of(first or quoted))
+    if match := _CHAIN.fullmatch(text):
+        first, others, last, peer, rest = match.groups()
+        if not is_address(peer or last):
+            return Usual(text)
+        # The peer is as much of a guess as the others: a client may have written a space too.
+        chain = f"{others}{last}, {peer}" if peer else others + last
+        return Usual(f"{NO_PEER} - {rest}", chain, _server_of(first))
+    if match := _USERLESS.fullmatch(text):
+        return Usual(f"{match[1]} - - {match[2]}")
+    if match := _TIME_FIRST.fullmatch(text):
+        return Usual(f"{match[2]} - - {match[1]} {match[3]}")
+    return Usual(text)
+
+
+def _server_of(text: str | None) -> str | None:
+    """The host that a word before all others is: the server's name, whose port says nothing."""
+    found = _host_of(text)
+    return found.partition(":")[0] if found else None
+
+
+def _host_of(text: str | None) -> str | None:
+    """The host that a word is, with its port; None for an address, an id, or nothing."""
+    return text if text and _HOST.fullmatch(text) and not _REQUEST_ID.fullmatch(text) else None
 
 
 class _Found(NamedTuple):
@@ -130,18 +197,24 @@ class _Found(NamedTuple):
     host: str | None = None
     chain: str | None = None
     """X-Forwarded-For, where it stands in the peer's place."""
+    request_id: str | None = None
 
 
 def _rearranged(text: str) -> _Found | None:
-    """A line with combined's fields and others between them, or with X-Forwarded-For for a peer."""
-    host = None
-    chain, text = unchained(text)
+    """A line with combined's fields in another order, and with others between them."""
+    word = None
+    text, chain, host = usual(text)
     if (match := _BETWEEN.fullmatch(text)) is not None:
-        host = match[2] or match[3]
+        word = match[2] or match[3]
         text = f"{match[1]} {match[4]}{match[7] or match[6]}"
     if (match := _COMBINED.fullmatch(text)) is None:
         return None
-    return _Found(match, host if host and _HOST.fullmatch(host) else None, chain)
+    request_id = word if word and _REQUEST_ID.fullmatch(word) else None
+    return _Found(match, _host_of(word) or host, chain, request_id)
+
+
+def _no_line(line: bytes) -> Parsed:
+    raise unreadable(line, "not_this_format")
 
 
 class Nginx:
@@ -169,9 +242,11 @@ class Nginx:
         readings = [
             _compiled.compiled(nginx_layout(text), settings) for text in settings.log_format.nginx
         ]
-        return _compiled.first_of(readings, self._combined(settings))
+        managed = [_compiled.compiled(nginx_layout(text), settings) for text in PROXY_MANAGER]
+        others = _compiled.first_of(managed, _no_line)
+        return _compiled.first_of(readings, self._combined(settings, others))
 
-    def _combined(self, settings: IntakeSettings) -> Parser:
+    def _combined(self, settings: IntakeSettings, others: Parser) -> Parser:
         vouched = settings.trust.principal == "gateway"
         fullmatch = _COMBINED.fullmatch
 
@@ -188,9 +263,9 @@ class Nginx:
                     # Jetty and others write combined too, and escape nothing.
                     found = unescaped(text, vouched=vouched)
                     if found is None or not is_address(found.peer):
-                        raise unreadable(line, "not_this_format")
+                        return others(line)
                     return found
-                match, host, forwarded = rearranged
+                match, host, forwarded, request_id = rearranged
             (peer, user, time, method, target, request, status, size, referer, agent, rest) = (
                 match.groups()
             )
@@ -203,8 +278,8 @@ class Nginx:
                 referer = None if referer == "-" else unescape(referer) or None
                 agent = None if agent == "-" else unescape(agent) or None
                 if rest:
-                    last, request_id = trailing(rest)
-                    forwarded = forwarded or last
+                    last, last_id = trailing(rest)
+                    forwarded, request_id = forwarded or last, request_id or last_id
             parsed = Parsed(
                 parse_time(time),
                 peer if peer != NO_PEER else "",

@@ -8,13 +8,14 @@ and name an access log: else text of a client which the application logs could p
 import re
 from collections.abc import Sequence
 
-from intake.formats._base import Parser, clean, decode, unreadable
+from intake.formats._base import Parser, clean, decode, split_request, unreadable
 from intake.formats._sniffing import marked_share
 from intake.formats._unescaped import unescaped
 from intake.formats._values import trace_id_of
 from intake.formats.nginx import is_address
 from intake.line import Parsed
 from intake.settings import IntakeSettings
+from intake.times import parse_time
 
 # Before a logger's name stand times, levels, process ids, and in brackets threads and trace ids.
 _PART = r'(?:\[[^\]"]{0,200}+\]|[0-9][0-9T:.,Z+/-]{0,39}+|[A-Z]{4,5}+|---)'
@@ -22,6 +23,13 @@ _LOGGER = r"[\w.$]{0,200}?(?:AccessLog|accesslog|RequestLog)"
 _PREFIX = re.compile(
     rf"((?:{_PART}(?: {{1,60}}+|(?=\[))){{1,12}}+){_LOGGER} {{0,60}}+(?::|--?) [ -]{{0,8}}+",
     re.ASCII,
+)
+# The pattern that Spring Boot's documentation has for Tomcat and Undertow: the time, the address,
+# the request, the status and the time taken. No more is said, so no request can say it.
+_DOCUMENTED = re.compile(
+    r'\[([^\]"]{1,40}+)\] (\S{1,64}+) ("?)(.*)\3 (\d{3}) '
+    r"\(\d{1,10}+ ?(?:ms|us|milliseconds|microseconds)\)",
+    re.ASCII | re.DOTALL,
 )
 _MARKS = ("AccessLog", "accesslog", "RequestLog")
 _COLOUR = re.compile(r"\x1b\[[0-9;]{0,16}m")
@@ -41,6 +49,15 @@ def _message(text: str) -> tuple[str, str]:
     if (match := _PREFIX.match(text)) is None:
         return "", text
     return match[1], text[match.end() :]
+
+
+def _documented(text: str) -> Parsed | None:
+    """A line in the pattern of Spring Boot's documentation; it logs neither user nor size."""
+    if (match := _DOCUMENTED.fullmatch(text)) is None:
+        return None
+    time, peer, _, request, status = match.groups()
+    method, target, host = split_request(request, escaped=False)
+    return Parsed(parse_time(time), peer, method, target, int(status), host=host)
 
 
 def _trace(prefix: str) -> str | None:
@@ -85,6 +102,8 @@ class Spring:
         def parse(line: bytes) -> Parsed:
             prefix, text = _message(decode(clean(line)))
             parsed = unescaped(text, vouched=vouched)
+            if parsed is None and not prefix:
+                parsed = _documented(text)
             if parsed is None or not is_address(peer := _peer(parsed.peer)):
                 raise unreadable(line, "not_this_format")
             parsed.peer = peer
@@ -96,7 +115,7 @@ class Spring:
 
 
 def _is_marked(line: bytes) -> bool:
-    return clean(line).endswith(b" ms") or _message(decode(clean(line)))[0] != ""
+    return clean(line).endswith((b" ms", b")")) or _message(decode(clean(line)))[0] != ""
 
 
 FORMAT = Spring()

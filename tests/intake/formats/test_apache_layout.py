@@ -32,6 +32,8 @@ def test_nicknames(name):
 
 DIRECTIVES = [
     ("%a", "remote_addr", "fixed"), ("%{c}a", "realip_remote_addr", "fixed"),
+    ("%{client}a", "remote_addr", "fixed"), ("%{server}a", "", "fixed"),
+    ("%{local}a", "", "fixed"), ("%E", "request_id", "fixed"),
     ("%s", "response_status", "fixed"), ("%<s", "response_status", "fixed"),
     ("%>s", "status", "fixed"), ("%{X-User-ID}i", "http_X-User-ID", "text"),
     ("%!200,304{Referer}i", "http_Referer", "text"), ("%400,501{Referer}i", "http_Referer", "text"),

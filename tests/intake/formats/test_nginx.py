@@ -23,6 +23,13 @@ def parsed(method="GET", target="/a", status=200, size=5, peer="192.0.2.1", **re
     return Parsed(AT, peer, method, target, status, size, **rest)
 
 
+def managed(target="/a"):
+    return (
+        f'{TIME} - 502, 200 200 - GET https api.example.com "{target}" [Client 192.0.2.1] '
+        '[Length 5] [Gzip 3.1] [Sent-to 10.0.0.5] "curl/8" "-"'
+    ).encode()
+
+
 CASES = [
     ("combined", line(rest=f'"https://app.example.com/" "{AGENT}"'),
      parsed(referer="https://app.example.com/", user_agent=AGENT)),
@@ -116,6 +123,47 @@ CASES = [
     ("a host in the second place", line().replace(b" - - ", b" api.example.com - ann "),
      parsed(asserted="ann", basic_user=True)),
     ("a word in the second place", line().replace(b" - - ", b" https - "), parsed()),
+    ("X-Forwarded-For before the peer: nobody knows where a client ended it",
+     line(peer="203.0.113.9, x 192.0.2.1"), parsed(peer="", forwarded="203.0.113.9, x, 192.0.2.1")),
+    ("X-Forwarded-For before the peer, in quotes", b'"203.0.113.9, 198.51.100.2" ' + line(),
+     parsed(forwarded="203.0.113.9, 198.51.100.2")),
+    ("no X-Forwarded-For before the peer", b'"-" ' + line(), parsed()),
+    ("an escaped quote there", rb'"x\x22 203.0.113.8 - -, 203.0.113.9" ' + line(),
+     parsed(forwarded=r"x\x22 203.0.113.8 - -, 203.0.113.9")),
+    ("a host before all", b'api.example.com:80 "203.0.113.9" ' + line(),
+     parsed(host="api.example.com", forwarded="203.0.113.9")),
+    ("a host in quotes before all", b'"api.example.com" ' + line(), parsed(host="api.example.com")),
+    ("a host before X-Forwarded-For for the peer",
+     line(peer="api.example.com 203.0.113.9, 198.51.100.2"),
+     parsed(peer="", host="api.example.com", forwarded="203.0.113.9, 198.51.100.2")),
+    ("no user", line().replace(b" - - ", b" - "), parsed()),
+    ("neither user nor dash", line().replace(b" - - ", b" "), parsed()),
+    ("a time forged in the user where there is one", line(user=TIME),
+     parsed(asserted=TIME, basic_user=True)),
+    ("the time first", f'{TIME} 192.0.2.1 "GET /a HTTP/1.1" 200 5 {DASHES}'.encode(), parsed()),
+    ("a request id between time and request", line().replace(b'] "', f'] {ID} "'.encode()),
+     parsed(request_id=ID)),
+    ("another id there is no host", line().replace(b'] "', b'] 006BXOa7PzbEoIXElvtlWJ1Z "'),
+     parsed()),
+    ("a host without a dot there", line().replace(b'] "', b'] orders "'), parsed(host="orders")),
+    ("X-Forwarded-For by its name", line(rest=DASHES + ' X-Forwarded-For="203.0.113.9"'),
+     parsed(forwarded="203.0.113.9")),
+    ("named among others", line(rest=DASHES + ' rt=0.1 xff="203.0.113.9" us="200"'),
+     parsed(forwarded="203.0.113.9")),
+    ("a name forged in the agent",
+     line(rest=r'"-" "x X-Forwarded-For=\x22203.0.113.8\x22" X-Forwarded-For="203.0.113.9"'),
+     parsed(user_agent='x X-Forwarded-For="203.0.113.8"', forwarded="203.0.113.9")),
+    ("a request id by its name", line(rest=f"{DASHES} rt=0.1 request_id={ID}"),
+     parsed(request_id=ID)),
+    ("another id by its name", line(rest=f"{DASHES} session={ID}"), parsed()),
+    ("Tomcat's fields between size and referer",
+     line(answer="200 5 192.0.2.9 + 400", rest='"-" "curl/8"'), parsed(user_agent="curl/8")),
+    ("Nginx Proxy Manager", managed(),
+     parsed(host="api.example.com", user_agent="curl/8", upstream_status="502, 200")),
+    ("Nginx Proxy Manager, a field forged in the target",
+     managed(target=r"/a\x22 [Client 203.0.113.9]"),
+     parsed(target='/a" [Client 203.0.113.9]', host="api.example.com", user_agent="curl/8",
+            upstream_status="502, 200")),
     ("a line forged in the agent",
      line(rest=rf'"-" "x\x22 {TIME} \x22GET /b HTTP/1.1\x22 200 1"'),
      parsed(user_agent=f'x" {TIME} "GET /b HTTP/1.1" 200 1')),
@@ -124,6 +172,11 @@ CASES = [
 BAD = [
     ("json", b'{"a":1}', "not_this_format"),
     ("host name", line(peer="client.example.net"), "not_this_format"),
+    (
+        "a time forged in X-Forwarded-For for the peer",
+        line(peer=f"203.0.113.9, 203.0.113.8 - x {TIME}, 198.51.100.2"),
+        "not_this_format",
+    ),
     (
         "an address before the peer: it is not known which is which",
         line(peer="198.51.100.2 192.0.2.1"),
@@ -197,6 +250,10 @@ def test_sniff_does_not_take_a_clock_for_an_address():
     assert FORMAT.sniff([text]) == 0
 
 
+def test_sniff_knows_nginx_proxy_manager():
+    assert FORMAT.sniff([managed(), b"junk"]) == pytest.approx(0.45)
+
+
 def test_sniff_knows_combined_and_not_common():
     assert FORMAT.sniff([line()] * 4) == pytest.approx(0.9)
     assert FORMAT.sniff([line(), b"junk", b"junk", b"\xff\0"]) == pytest.approx(0.225)
@@ -227,6 +284,13 @@ HOSTILE = [
      lambda n: parsed(target="/" + " HTTP/1.1x" * n)),
     ("trailing quotes", lambda n: line() + b' "' * n, lambda _: parsed()),
     ("forwarded", lambda n: line() + b' "' + b"1," * n + b'"', lambda _: parsed()),
+    ("commas", lambda n: b"a, " * n + line(),
+     lambda n: parsed(peer="", forwarded="a, " * n + "192.0.2.1")),
+    ("words and commas", lambda n: b"a a, " * n + line(), not_this_format),
+    ("quotes first", lambda n: b'"a" ' * n + line(), not_this_format),
+    ("times first", lambda n: (TIME + " ").encode() * n + line(), not_this_format),
+    ("brackets of a proxy manager", lambda n: managed() + b" [Client 1]" * n, not_this_format),
+    ("names", lambda n: line() + b" x-forwarded-for=" * n, lambda _: parsed()),
     ("escapes", lambda n: line("GET /" + r"\xff" * n + " HTTP/1.1"),
      lambda n: parsed(target="/" + r"\xff" * n)),
 ]  # fmt: skip

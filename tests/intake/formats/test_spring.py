@@ -19,8 +19,8 @@ COLOURED = (
 )
 
 
-def parsed(peer="192.0.2.1", target="/a", **rest):
-    return Parsed(AT, peer, "GET", target, 200, 5, **rest)
+def parsed(peer="192.0.2.1", target="/a", size=5, **rest):
+    return Parsed(AT, peer, "GET", target, 200, size, **rest)
 
 
 PREFIXES = [
@@ -54,6 +54,7 @@ def test_prefixes(name, prefix, trace):
     assert FORMAT.sniff([line]) == 1
 
 
+CLOCK = "[22/Nov/2026:10:00:03 +0000]"
 PREFIX = f"{BOOT} {THREAD} {NETTY} : "
 LINES = [
     ("its own file", ACCESS, parsed()),
@@ -64,6 +65,13 @@ LINES = [
      parsed("2001:db8:0:0:0:0:0:1")),
     ("IPv6 with a port", PREFIX + ACCESS.replace("192.0.2.1", "2001:db8:0:0:0:0:0:1:54321"),
      parsed("2001:db8:0:0:0:0:0:1")),
+    ("as Spring Boot documents it", f'{CLOCK} 192.0.2.1 "GET /a HTTP/1.1" 200 (12 ms)',
+     parsed(size=-1)),
+    ("without quotes", f"{CLOCK} 192.0.2.1 GET /a HTTP/1.1 200 (12 microseconds)",
+     parsed(size=-1)),
+    ("an answer forged there",
+     f"{CLOCK} 192.0.2.1 GET /a 403 (1 ms) HTTP/1.1 200 (12 milliseconds)",
+     parsed(target="/a 403 (1 ms)", size=-1)),
     ("a user", PREFIX + ACCESS.replace("- -", "- ann"), parsed(asserted="ann", basic_user=True)),
     ("a quote in the target", PREFIX + ACCESS.replace("/a", '/a?x="y"'), parsed(target='/a?x="y"')),
     ("combined", PREFIX + ACCESS.replace("5 12", '5 "-" "a "b"" 7'), parsed(user_agent='a "b"')),
@@ -85,6 +93,8 @@ OTHERS = [
     ("a stack trace", "\tat reactor.netty.http.server.AccessLogHandler.write(AccessLog.java:1)"),
     ("no address", PREFIX + ACCESS.replace("192.0.2.1", "-")),
     ("an access log's own trouble", PREFIX + "cannot write"),
+    ("no address, as Spring Boot documents it", f"{CLOCK} ann GET /a HTTP/1.1 200 (12 ms)"),
+    ("no time taken", f"{CLOCK} 192.0.2.1 GET /a HTTP/1.1 200"),
     ("json", '{"message":"reactor.netty.http.server.AccessLog"}'),
     ("no time", PREFIX + ACCESS.replace("22/Nov/2026:10:00:03 ", "")),
 ]  # fmt: skip
@@ -108,9 +118,9 @@ def test_sniff_leaves_lines_without_a_prefix_to_others():
     assert FORMAT.sniff([(PREFIX + ACCESS).encode(), b"  at java.base/x"]) == 0.5
 
 
-@pytest.mark.parametrize("begin", ["", BOOT, PREFIX])
+@pytest.mark.parametrize("begin", ["", BOOT, PREFIX, f"{CLOCK} 192.0.2.1 GET /a"])
 @pytest.mark.parametrize(
-    "part", ["[", "[a] ", "INFO ", "1 ", " ", "-", "\x1b[", "AccessLog ", ": "]
+    "part", ["[", "[a] ", "INFO ", "1 ", " ", "-", "\x1b[", "AccessLog ", ": ", " 200 (1 ms)"]
 )
 def test_a_huge_line_is_refused_as_a_short_one_is(part, begin):
     def line(n):
