@@ -61,9 +61,12 @@ endef
 # More workers than this start slower than they test. The tests of a file share what it starts.
 PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile
 
-check: $(DEV) ## lint, types and the tests that need no second process: under a minute
+# Left to `test`, beside what needs a second process: whole runs, and properties over many examples.
+WHOLE := contract e2e faults golden property stack
+
+check: $(DEV) ## lint, types and unit tests: about a minute
 	$(STATIC)
-	$(PYTEST) -m "not stack"
+	$(PYTEST) -m "not stack" --hypothesis-profile few $(WHOLE:%=--ignore=tests/%)
 
 test: $(DEV) ## everything: lint, types and all tests
 	$(STATIC)

@@ -42,6 +42,8 @@ _SAYS = (
     ("trace id", ("trace_id",)),
     ("refused by", ("blocked_by",)),
 )
+_NO_REQUESTS = frozenset({"no_request", "not_http"})
+"""Reasons of lines of a known format that tell of something else."""
 _SHOWN_REJECTS, _KEPT, _CUT_BYTES = 2, 50, 4096
 MOST_LINES = 20_000
 """So many lines of a log are read at most."""
@@ -171,6 +173,14 @@ class Look:
     def _unread(self) -> Iterator[Hint]:
         lines = self.rejected.total()
         if self.formats or not lines:
+            return
+        if self.rejected.keys() <= _NO_REQUESTS:
+            yield Hint(
+                "format",
+                lines,
+                f"None of {lines:,} lines tells of an HTTP request.",
+                "the access log of your server (of HAProxy: option httplog, in its frontend)",
+            )
             return
         add = guess(self.unknown)
         yield Hint(

@@ -102,7 +102,9 @@ def command(
             _print(result, store, folder)
         severities = {finding.severity for finding in store.findings()}
     if result.summary["lines"] and not result.summary["events"] and not _only_duplicates(result):
-        raise Negative("Every line was rejected: see rejects.ndjson, or name the fields in intake.")
+        raise Negative(
+            "Every line was rejected: `breachline formats test LOG` shows why, and what to add."
+        )
     if fail_on and severities & set(SEVERITIES[SEVERITIES.index(fail_on) :]):
         raise Negative("" if as_json else f"There is a finding of severity {fail_on} or above.")
 

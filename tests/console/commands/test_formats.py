@@ -69,6 +69,15 @@ def test_a_log_of_no_format(cli, tmp_path):
     assert "add: intake: {log_format:" in said.out
 
 
+def test_a_log_of_no_requests(cli, tmp_path):
+    line = "Feb  6 12:12:09 lb haproxy[7]: Connect from 192.0.2.7:3312 to 192.0.2.1:80 (www/HTTP)\n"
+    (tmp_path / "haproxy.log").write_text(line * 3)
+    said = cli("formats", "test", "haproxy.log")
+    assert said.code == 1
+    assert "None of 3 lines tells of an HTTP request." in said.out
+    assert "add: the access log of your server (of HAProxy: option httplog, " in said.out
+
+
 def test_an_empty_log(cli, tmp_path):
     (tmp_path / "empty.log").touch()
     said = cli("formats", "test", "empty.log")
