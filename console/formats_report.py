@@ -174,7 +174,8 @@ class Look:
         lines = self.rejected.total()
         if self.formats or not lines:
             return
-        if self.rejected.keys() <= _NO_REQUESTS:
+        add = guess(self.unknown)
+        if not add and self.rejected.keys() <= _NO_REQUESTS:
             yield Hint(
                 "format",
                 lines,
@@ -182,7 +183,6 @@ class Look:
                 "the access log of your server (of HAProxy: option httplog, in its frontend)",
             )
             return
-        add = guess(self.unknown)
         yield Hint(
             "format",
             lines,
