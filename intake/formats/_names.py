@@ -25,8 +25,8 @@ WRAPPED = 10_000
 """Added to the rank for each wrapper round a name."""
 WRAPPERS = frozenset(
     """
-    log message msg data access accesslog httpaccess fields nginx json jsonpayload attributes
-    payload record entry details properties context ctx meta body state
+    log logprocessed message msg data access accesslog httpaccess fields nginx json jsonpayload
+    attributes payload record entry details properties context ctx meta body state
     """.split()
 )
 _IGNORED = str.maketrans("", "", "-_@$:() ")

@@ -30,6 +30,7 @@ def read(record, settings=None):
 CASES = [
     ("flat", BASE, parsed()),
     ("bytes", but(bytes="512"), parsed(size=512)),
+    ("what Fluent Bit found in a text", {"log": "{...}", "log_processed": BASE}, parsed()),
     ("status as text", but(status="404"), parsed(status=404)),
     ("a status in words beside a number", but(status="success", response={"status": 404}),
      parsed(status=404)),
