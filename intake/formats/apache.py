@@ -15,13 +15,12 @@ from intake.formats._base import (
     absent,
     clean,
     decode,
-    put_basic_user,
     split_request,
     unescape,
     unreadable,
 )
 from intake.formats._unescaped import unescaped
-from intake.formats.nginx import NO_PEER, is_address, trailing, usual
+from intake.formats.nginx import NO_PEER, is_address, put_user, trailing, usual
 from intake.line import Parsed
 from intake.settings import IntakeSettings
 from intake.times import parse_time
@@ -137,9 +136,8 @@ class Apache:
                 logs_principal=vouched,
             )
             # Apache writes "" for an empty user name.
-            name = absent(unescape(user)) if user != '""' else None
-            if name is not None:
-                put_basic_user(parsed, name, vouched=vouched)
+            if user not in {"-", '""'}:
+                put_user(parsed, user, vouched=vouched)
             return parsed
 
         return parse

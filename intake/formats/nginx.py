@@ -90,6 +90,10 @@ _REQUEST_ID = re.compile(
 )
 
 
+# A request's id before its user, as BunkerWeb has it.
+_ID_AND_USER = re.compile(rf"({_REQUEST_ID.pattern})(?: -)? (.++)", re.ASCII | re.DOTALL)
+
+
 def is_address_list(text: str) -> bool:
     """Whether the last of a comma list is an address, as the last proxy of a chain appends it.
 
@@ -150,6 +154,17 @@ def _is_combined(line: bytes) -> bool:
     if match is None:
         return _MANAGED.fullmatch(text) is not None
     return match[10] is not None and is_address(match[1])
+
+
+def put_user(parsed: Parsed, user: str, *, vouched: bool) -> None:
+    """Notes the user of a line as it was logged, and the request's id where that stands before it.
+
+    Where the owner vouches for names, a name is all that stands there: a user may be called so.
+    """
+    if not vouched and (match := _ID_AND_USER.fullmatch(user)):
+        parsed.request_id, user = parsed.request_id or match[1], match[2]
+    if (name := absent(unescape(user))) is not None:
+        put_basic_user(parsed, name, vouched=vouched)
 
 
 class Usual(NamedTuple):
@@ -295,8 +310,8 @@ class Nginx:
             )
             if vouched:
                 parsed.logs_principal = True
-            if user != "-" and (name := absent(unescape(user))) is not None:
-                put_basic_user(parsed, name, vouched=vouched)
+            if user != "-":
+                put_user(parsed, user, vouched=vouched)
             return parsed
 
         return parse

@@ -155,6 +155,10 @@ CASES = [
      parsed(user_agent='x X-Forwarded-For="203.0.113.8"', forwarded="203.0.113.9")),
     ("a request id by its name", line(rest=f"{DASHES} rt=0.1 request_id={ID}"),
      parsed(request_id=ID)),
+    ("a request id before the user, as BunkerWeb has it", line(user=f"{ID} ann"),
+     parsed(asserted="ann", basic_user=True, request_id=ID)),
+    ("no user behind it", line(user=f"{ID} -"), parsed(request_id=ID)),
+    ("a user like a request id", line(user=ID), parsed(asserted=ID, basic_user=True)),
     ("another id by its name", line(rest=f"{DASHES} session={ID}"), parsed()),
     ("Tomcat's fields between size and referer",
      line(answer="200 5 192.0.2.9 + 400", rest='"-" "curl/8"'), parsed(user_agent="curl/8")),
@@ -210,6 +214,8 @@ def test_an_owner_who_vouches_for_remote_user():
     trust = Trust(principal="gateway")
     assert parse(line(user="ann"), trust=trust) == parsed(principal="ann", logs_principal=True)
     assert parse(line(), trust=trust) == parsed(logs_principal=True)
+    like_an_id = parse(line(user=f"{ID} ann"), trust=trust)
+    assert like_an_id == parsed(principal=f"{ID} ann", logs_principal=True)
 
 
 @pytest.mark.parametrize(
