@@ -30,7 +30,8 @@ _ADDRESS = r"(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*+(?:%\w+)?)"
 # An IPv6 peer must not pass for a virtual host: then "-" would be the peer (hence the lookahead),
 # and a user name holds no bare quote: else one could hold a forged line. Where the second field is
 # an address, it is the peer: %v and hosts that nginx logs come without a port. Of two names the
-# second is the peer, if what identd said (which nobody asks any more) follows.
+# second is the peer, if what identd said (which nobody asks any more) follows. A word with a colon
+# is a program's name: text that it logs must not pass for the user.
 _VHOST = (
     rf'(?:([^\s"\[\]]*[^\s"\[\]:]:\d{{1,5}} (?!- )|{_NAME} (?={_ADDRESS} |{_NAME} - )'
     rf"|(?:[-_]|(?:\d{{1,3}}\.){{3}}\d{{1,3}}) (?={_ADDRESS} )))?"
@@ -41,7 +42,7 @@ _HOST_NAME = re.compile(r"-|(?=[^A-Za-z]*+[A-Za-z])[\w.-]{1,255}+", re.ASCII)
 # virtual host, peer, user, time, request, status, bytes, referer, agent, rest. Oracle HTTP Server
 # has an id between time and request; numbers may stand between bytes and referer.
 _LINE = re.compile(
-    rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) (?:-|[^\s,]++(?: -)?) {_USER} '
+    rf'{_VHOST}(\[[\w:.%]{{2,64}}+\]|[^\s",\[\]]++) (?:-|[^\s,]++(?<!:)(?: -)?) {_USER} '
     rf'\[([^\]]{{1,40}}+)\] (?:[^\s"\[\]]{{1,255}}+ )?{QUOTED} (\d{{3}}|-) (\d{{1,19}}+|-)'
     rf"(?:(?: [\w.:+-]{{1,64}}+){{0,4}}+ {QUOTED} {QUOTED})?(?: (.*+))?",
     re.ASCII | re.DOTALL,

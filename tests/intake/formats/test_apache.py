@@ -110,6 +110,7 @@ def test_lines(name, data, expected):
         (line().replace(b"Nov", b"Foo"), "bad_time"),
         (line(answer="2000 5"), "not_this_format"),
         (line(peer="www.example.com 203.0.113.9, junk"), "not_this_format"),
+        (line(peer="web.0 nginx: 192.0.2.1", rest=' "-" "-"'), "not_this_format"),
         (line(peer="203.0.113.9, a - b, 198.51.100.2"), "not_this_format"),
         (b"\0" * 50, "binary"),
     ],

@@ -38,6 +38,7 @@ CASES = [
     ("another field before the peer", f'www.example.com {BEGIN} "GET /a HTTP/1.1" 200 5', None),
     ("another field before an IPv6 peer",
      BEGIN.replace("192.0.2.1", "a.example 2001:db8::1") + ' "GET /a HTTP/1.1" 200 5', None),
+    ("a program's name before the peer", f'web.0 nginx: {BEGIN} "GET /a HTTP/1.1" 200 5', None),
     ("X-Forwarded-For behind a host",
      f'a.example x, y{BEGIN[9:]} "GET /a HTTP/1.1" 200 5 "-" "-" "-"', None),
     ("a user with spaces", BEGIN.replace("- - ", "- ann lee ") + ' "GET /a HTTP/1.1" 200 5',
