@@ -7,6 +7,7 @@ programs), that is the source's own as well. What is learned MUST depend on the 
 on how they were cut into frames.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -30,7 +31,7 @@ _UNDERSTOOD = frozenset({"directive", "not_http", "partial"})
 _MOST_STRANGE = 64
 _UNWRAPPED, _SPECIAL = 0.5, 0.9
 _PIECES = "pieces"
-_JSON_BEGINS = (b"{", b"[")
+_JSON_BEGINS = re.compile(rb"\{|\[[\s{\[\"\]]")
 
 Key = tuple[str, str]
 """Wrapper ("" for bare lines) and format."""
@@ -298,7 +299,7 @@ class SourceLines:
     def _reason(self, line: bytes) -> Unreadable:
         """Why a line that no format understands was not understood."""
         name = self._formats.forced
-        if not name and clean(line[:64])[:1] in _JSON_BEGINS:
+        if not name and _JSON_BEGINS.match(clean(line[:64])):
             name = "json"
         for key in self.state.own() or ([("", name)] if name else []):
             try:

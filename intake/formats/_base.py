@@ -186,7 +186,7 @@ def split_request(text: str, *, escaped: bool = True) -> tuple[str, str, str | N
         target = path.rstrip(" ")
     elif target[:1] != "/":
         return "", "", None
-    if _METHOD.fullmatch(method) is None:
+    if _METHOD.fullmatch(method) is None or method == target == "-":
         return "", "", None
     target, host = split_url(unescape(target) if escaped else target)
     return method.upper(), target, host

@@ -192,6 +192,23 @@ def test_names_that_the_configuration_explains():
     assert source.read(APP, line) == ["no_request", "192.0.2.7"]
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            b"[Fri Oct 08 17:08:41 2021] [core:error] [pid 7] AH00126: Invalid URI",
+            "not_this_format",
+        ),
+        (b'[{"a":1}]', "not_an_object"),
+        (b'["a', "not_json"),
+        (b"{a", "not_json"),
+        (b"dear diary", "not_this_format"),
+    ],
+)
+def test_only_what_begins_as_json_is_called_bad_json(line, reason):
+    assert Source().read(line) == [reason]
+
+
 def test_a_named_format_is_the_only_one():
     source = Source(forced="json")
     assert source.read(NGINX, cri(JSON), JSON) == ["not_json", "192.0.2.9", "192.0.2.9"]

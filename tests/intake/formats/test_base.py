@@ -139,6 +139,8 @@ def test_a_huge_line_of_one_thing_is_refused_as_a_short_one_is(name, part):
         ("GET HTTP/1.1", ("", "", None)),
         ("", ("", "", None)),
         ("-", ("", "", None)),
+        ("- - HTTP/1.0", ("", "", None)),
+        ("- /a HTTP/1.0", ("-", "/a", None)),
         (r"\x16\x03", ("", "", None)),
         ("G(T /a HTTP/1.1", ("", "", None)),
         ("A" * 41 + " /a HTTP/1.1", ("", "", None)),
