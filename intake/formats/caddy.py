@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from intake.formats._base import NoRequest, Parser, clean
 from intake.formats._record import Record, RecordReader
 from intake.formats._sniffing import marked_share
-from intake.line import Parsed
+from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
 
 # Best first. user_id is the name of whoever Caddy itself authenticated, on the paths where it does.
@@ -38,6 +38,8 @@ _DIRECT = (
     ("request.clientip", "client"),
 )
 _LOGGER = "http.log.access"
+_TELLS_AGAIN = ("http.log.", "http.handlers.", "admin.api")
+"""Caddy's other loggers of requests; other programs have a "logger" too, and requests to tell."""
 _MARKS = re.compile(rb'"logger"\s*+:\s*+"http\.log\.access|\thttp\.log\.access[\w.-]{0,200}+\t')
 _ERRORS = re.compile(rb'"logger"\s*+:\s*+"http\.log\.error')
 # time, level, logger, message, and the rest of the record
@@ -51,7 +53,7 @@ _CONSOLE = re.compile(
 def _finish(parsed: Parsed, record: Record) -> None:
     logger = record.get("logger")
     if isinstance(logger, str) and not logger.startswith(_LOGGER):
-        raise NoRequest
+        raise NoRequest if logger.startswith(_TELLS_AGAIN) else Unreadable("not_this_format")
     if parsed.client == parsed.peer:
         parsed.client = None
 

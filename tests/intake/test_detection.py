@@ -280,6 +280,17 @@ CADDY = {
 ERRORS = json.dumps(CADDY | {"level": "error", "logger": "http.log.error", "msg": "refused"})
 
 
+@pytest.mark.parametrize("logger", ["access", "http.server", "org.example.Access", "tls"])
+def test_a_logger_of_another_program_is_no_caddy(logger):
+    record = {
+        "level": "info", "ts": 1795341600.5, "logger": logger, "msg": "request", "method": "GET",
+        "path": "/users/17", "status": 200, "remote_addr": "192.0.2.9", "user_id": "17",
+    }  # fmt: skip
+    source = Source()
+    assert source.read(*[json.dumps(record).encode()] * 40) == ["192.0.2.9"] * 40
+    assert source.state.format == "json"
+
+
 def test_what_a_format_knows_for_no_request_is_none():
     source = Source()
     access, error = json.dumps(CADDY).encode(), ERRORS.encode()

@@ -90,6 +90,8 @@ CONSOLE = [
 ]
 OTHERS = [
     ("an error, of a request that is logged too", but(logger="http.log.error"), "no_request"),
+    ("a handler's, of a request that is logged too", but(logger="http.handlers.waf"), "no_request"),
+    ("another program's", but(logger="access"), "not_this_format"),
     ("another of Caddy's", {"level": "info", "ts": 1.7e9, "logger": "tls", "msg": "x"},
      "no_request"),
     ("no time", but("ts"), "no_time"),
