@@ -5,7 +5,6 @@ worked out once for each shape (the names in it) and kept as a plan. A record ma
 nothing but `Unreadable` MUST leave `RecordReader.parser`.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,8 +14,6 @@ from intake.formats import _lenient
 from intake.formats._base import (
     Parser,
     Timeless,
-    split_request,
-    split_url,
     unreadable,
 )
 from intake.formats._names import (
@@ -37,9 +34,11 @@ from intake.formats._values import (
     first_time,
     joined,
     last_status,
+    request_of,
     scalar,
     size_of,
     text,
+    with_query,
 )
 from intake.line import Parsed, Unreadable
 from intake.settings import IntakeSettings
@@ -186,10 +185,10 @@ class RecordReader:
         host = None
         if target.__class__ is not str or target[0] != "/":
             logged = method
-            method, target, host = _request(target, request, uri, query, plan.requested)
+            method, target, host = request_of(target, request, uri, query, plan.requested)
             method = logged or method
         if query is not None and self._query_apart:
-            target = _with_query(target, query)
+            target = with_query(target, query)
         time_ms = 0
         if plan.time is not None:
             index, name = plan.time
@@ -288,6 +287,10 @@ class RecordReader:
             before.opened[names] = plan
         return plan
 
+    def names_of(self, _record: tuple[str, ...]) -> Names:
+        """What names mean in records that have these outermost ones."""
+        return self._names
+
     def keep(self, names: tuple[str, ...]) -> bool:
         """Clients can choose names (headers): what is remembered stays bounded."""
         if len(names) > _MAX_NAMES:
@@ -322,6 +325,7 @@ class RecordReader:
         return plan
 
     def _finish(self, plan: Plan) -> None:
+        known = self.names_of(plan.objects[0][2])
         # What stands in an object says whether it is a place.
         full = {inside for inside, _, names in plan.objects if names}
         found = [
@@ -329,7 +333,7 @@ class RecordReader:
             for index, (inside, extra, names) in enumerate(plan.objects)
             for name in names
             for path in (inside + path_of(name),)
-            for field, rank in self._names.get(path, ())
+            for field, rank in known.get(path, ())
             if field != "place" or f"{path}." not in full
         ]
         # Worst first, so that a better value is written over it. Times are tried best first.
@@ -356,44 +360,3 @@ class RecordReader:
         else:
             plan.credential = plan.credential or field == "authorization"
             plan.extra.append((put_of(field), index, name))
-
-
-_BARE_PATH = re.compile(r"[\w.~%-]++(?:[/?]|\Z)", re.ASCII)
-"""A path without its slash (Akamai): no `*`, and no `host:port`, which CONNECT asks for."""
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0", "HTTP/3"})
-
-
-def _request(
-    target: Any, request: Any, uri: Any, query: Any, requested: bool
-) -> tuple[str | None, str, str | None]:
-    """(method, target, host) put together from what there is of a request."""
-    if target is not None:
-        return (None, *split_url(str(target)))
-    if request is not None:
-        return _split(str(request))
-    if uri is not None:
-        target, host = split_url("" if uri in NOTHING else str(uri))
-        if _BARE_PATH.match(target):
-            target = f"/{target}"
-        if query is not None:
-            target = _with_query(target, query)
-        return None, target, host
-    if requested:
-        # A request that was none (400) has an empty one.
-        return None, "", None
-    raise Unreadable("no_request")
-
-
-def _with_query(target: str, query: Any) -> str:
-    return target if "?" in target else f"{target}?{str(query).removeprefix('?')}"
-
-
-def _split(line: str) -> tuple[str, str, str | None]:
-    method, _, rest = line.partition(" ")
-    target, _, protocol = rest.rpartition(" ")
-    if target[:1] == "/" and protocol in _PROTOCOLS and method in _METHODS and " " not in target:
-        return method, target, None
-    if line[0] == "/" and " " not in line:
-        return "", line, None
-    return split_request(line, escaped=False)

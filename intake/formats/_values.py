@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
+from intake.formats._base import split_request, split_url
 from intake.line import Unreadable
 from intake.times import parse_time
 
@@ -42,6 +43,11 @@ _TRACE = re.compile(
     r"|(?:(?:.{0,80};)?Root=)?(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
     re.IGNORECASE,
 )
+
+_BARE_PATH = re.compile(r"[\w.~%-]++(?:[/?]|\Z)", re.ASCII)
+"""A path without its slash (Akamai): no `*`, and no `host:port`, which CONNECT asks for."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PROTOCOLS = frozenset({"HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/2", "HTTP/3.0", "HTTP/3"})
 
 
 class Imprecise(Exception):
@@ -173,3 +179,45 @@ def joined(value: Any, between: str) -> str | None:
         parts = [part for item in value if (part := text(item)) is not None]
         return between.join(parts) or None
     return text(value)
+
+
+def request_of(
+    target: Any, request: Any, uri: Any, query: Any, requested: bool
+) -> tuple[str | None, str, str | None]:
+    """(method, target, host) put together from what there is of a request.
+
+    `requested`: there is a place for it, if an empty one.
+
+    Raises:
+        Unreadable: no_request.
+    """
+    if target is not None:
+        return (None, *split_url(str(target)))
+    if request is not None:
+        return _split(str(request))
+    if uri is not None:
+        target, host = split_url("" if uri in NOTHING else str(uri))
+        if _BARE_PATH.match(target):
+            target = f"/{target}"
+        if query is not None:
+            target = with_query(target, query)
+        return None, target, host
+    if requested:
+        # A request that was none (400) has an empty one.
+        return None, "", None
+    raise Unreadable("no_request")
+
+
+def with_query(target: str, query: Any) -> str:
+    """A target with the query that was logged apart from it."""
+    return target if "?" in target else f"{target}?{str(query).removeprefix('?')}"
+
+
+def _split(line: str) -> tuple[str, str, str | None]:
+    method, _, rest = line.partition(" ")
+    target, _, protocol = rest.rpartition(" ")
+    if target[:1] == "/" and protocol in _PROTOCOLS and method in _METHODS and " " not in target:
+        return method, target, None
+    if line[0] == "/" and " " not in line:
+        return "", line, None
+    return split_request(line, escaped=False)

@@ -7,9 +7,10 @@ A line in, `Parsed` out. What the names mean is in `_names.py`, how records are 
 from collections.abc import Sequence
 
 from intake.formats._base import Parser
-from intake.formats._record import Record, RecordReader
+from intake.formats._names import Names, known_names
+from intake.formats._record import RecordReader
 from intake.formats._sniffing import default_parser
-from intake.line import Parsed, Unreadable
+from intake.line import Unreadable
 from intake.settings import IntakeSettings
 
 _TOMCAT = (("host", "peer"), ("user", "remote_user"))
@@ -20,14 +21,12 @@ class JsonReader(RecordReader):
 
     def __init__(self, settings: IntakeSettings) -> None:
         super().__init__(settings)
-        self._tomcat = RecordReader(settings, _TOMCAT)
+        self._tomcat = known_names(settings, _TOMCAT)
 
-    def read(self, record: Record) -> Parsed:
-        """See `RecordReader.read`."""
+    def names_of(self, record: tuple[str, ...]) -> Names:
+        """See `RecordReader.names_of`."""
         # Nobody else has this name; a client can choose none that stands outside of headers.
-        if "logicalUserName" in record:
-            return self._tomcat.read(record)
-        return super().read(record)
+        return self._tomcat if "logicalUserName" in record else super().names_of(record)
 
 
 class Json:
