@@ -1,4 +1,4 @@
-r"""Takes log lines out of what carried them: syslog, Docker's json-file, CRI, a shipper's JSON.
+r"""Takes log lines out of what carried them: syslog, Docker, CRI, Kubernetes, a shipper's JSON.
 
 One line as bytes in; the line that stands in it out, with the carrier's time, or None for a line
 that was not carried so. Pure, linear in the line: what is carried is the client's. A wrapper MUST
@@ -45,7 +45,9 @@ _TAG = rb"(?![0-9.]++:|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f:]|\d{4}-\d\d-\d\dT)"
 _TAG += rb"[^\s:\[\]{\"]{1,128}+(?:\[[^\]\s]{0,64}+\])?:"
 _OLD = re.compile(
     rb"(?:<\d{1,3}+>(?:(?:(" + _ISO + rb")|" + _BSD + rb") )?" + _HOST + _TAG
-    + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") " + _HOST + _TAG + rb"(?= )"
+    # Where a relay adds the sender's name (OpenShift's router), it stands twice.
+    + rb"|(?:(" + _ISO + rb")|" + _BSD + rb") "
+    + rb"(?:(?!\S*+(?<=:) )(?P<host>\S{1,255}+) (?:(?P=host) )?)?" + _TAG + rb"(?= )"
     # Where a sender gave no tag (Fastly), rsyslog writes two spaces.
     + rb"|(?:<\d{1,3}+>)?(?:(" + _ISO + rb")|" + _BSD + rb") \S{1,255}+ (?= \{))"
     rb" ?+(?:@cee: ?+)?+(.*+)",
@@ -57,6 +59,11 @@ _NEW = re.compile(
     # Where frames are counted, the count stands first. Heroku leaves out the structured data.
     rb"(?:\d{1,7}+ )?<\d{1,3}+>\d{1,2}+ (-|" + _ISO + rb") \S{1,255}+ \S{1,255}+ \S{1,255}+ "
     rb"\S{1,255}+ (?:(?:-|(?:" + _ELEMENT + rb")++)(?: (.*+))?|([^-\[].*+))",
+    re.DOTALL,
+)
+_NAMED = re.compile(
+    rb"(?:[A-Za-z0-9][\w.-]{0,127}+ {1,128}+\| |\[pod/[^\s\]/]{1,253}+/[^\s\]]{1,253}+\] )"
+    rb"(.*+)",
     re.DOTALL,
 )
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)")
@@ -84,8 +91,8 @@ def syslog(line: bytes) -> Carried | None:
             (inner or bare or b"").removeprefix(BOM), None if time == b"-" else time.decode()
         )
     if (match := _OLD.fullmatch(line)) is not None:
-        time = match[1] or match[2] or match[3]
-        return Carried(match[4].removeprefix(BOM), time.decode() if time else None)
+        time = match[1] or match[2] or match[4]
+        return Carried(match[5].removeprefix(BOM), time.decode() if time else None)
     return None
 
 
@@ -120,6 +127,12 @@ def cri(line: bytes) -> Carried | None:
     return Carried(inner, time.decode(), stream, tag == b"F")
 
 
+def named(line: bytes) -> Carried | None:
+    """What `docker compose logs` and `kubectl logs --prefix` print: whose line it is, before it."""
+    match = _NAMED.fullmatch(line)
+    return Carried(match[1]) if match else None
+
+
 def message(line: bytes) -> Carried | None:
     """A shipper's record round a line: Filebeat, Fluent Bit, Vector, journald's own JSON, GELF."""
     if line[:1] != b"{":
@@ -150,7 +163,7 @@ def _octets(text: Any) -> bytes:
 
 
 WRAPPERS: dict[str, Unwrap] = {
-    "cri": cri, "docker": docker, "syslog": syslog, "message": message,
+    "cri": cri, "docker": docker, "syslog": syslog, "named": named, "message": message,
 }  # fmt: skip
 WEAK = "message"
 """A record with a text may be an access record of its own: it is looked at as such first."""

@@ -94,6 +94,7 @@ CARRIERS = {
     "syslog of rsyslog": rsyslog_file,
     "syslog of RFC 5424": ietf,
     "message": filebeat,
+    "named": lambda line: b"gateway-1  | " + line,
     "cri+syslog": lambda line: cri(bsd(line)),
     "docker+syslog": lambda line: docker(ietf(line)),
 }

@@ -14,6 +14,7 @@ from intake.formats._wrapped import (
     is_wrapper,
     layers,
     message,
+    named,
     syslog,
 )
 from intake.line import Unreadable
@@ -38,6 +39,7 @@ SYSLOG = [
     ("rsyslog's file, with an offset", b"2026-11-22T10:00:00.123456+01:00 web nginx: ",
      "2026-11-22T10:00:00.123456+01:00"),
     ("journald's file", b"2026-11-22T10:00:00+0100 web nginx[12]: ", "2026-11-22T10:00:00+0100"),
+    ("a relay that names the sender again", f"{Z} router-5 router-5 haproxy[108]: ".encode(), Z),
     ("rsyslog's forwarding", f"<134>{Z} web nginx: ".encode(), Z),
     ("RFC 5424", f"<134>1 {Z} web nginx 12 ID47 - ".encode(), Z),
     ("RFC 5424, nothing known", b"<134>1 - - - - - - ", None),
@@ -104,6 +106,25 @@ def test_docker():
 )
 def test_what_is_no_docker(line):
     assert docker(line) is None
+
+
+NAMED = [
+    ("docker compose", b"gateway-1  | "),
+    ("kubectl", b"[pod/gateway-7d9f-x2x/nginx] "),
+]
+
+
+@pytest.mark.parametrize(("name", "prefix"), NAMED, ids=[n[0] for n in NAMED])
+def test_whose_line_it_is(name, prefix):
+    assert named(prefix + LINE) == Carried(LINE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", LINE, b"| a", b"a| b", b"a |b", b"a b | c", b'"a" | b', b"[pod/a] b", b"[pod/a/b]c"],
+)
+def test_what_nobody_is_named_before(line):
+    assert named(line) is None
 
 
 def in_cri(line, tag=b"F", stream=b"stdout"):
