@@ -100,8 +100,11 @@ class Policy:
         self, incident: Incident, finding: Finding, target: str, now_ms: int, history_from_ms: int
     ) -> Action | None:
         last, mode = self._blocks.get(target), self.mode_of(finding)
-        live = last if last is not None and now_ms < last.until_ms else None
-        standing = [block for block in (live, self._around(target, finding, now_ms)) if block]
+        if _covers(self._blocks.get(net_of(target)), finding, mode, now_ms):
+            return None
+        live = last is not None and now_ms < last.until_ms
+        if live and last is not None and last.verdict != "refuse" and not _stronger(mode, last):
+            return None
         guard = self._judge(
             Situation(
                 target=target,
@@ -114,7 +117,7 @@ class Policy:
             ),
             finding.severity,
         )
-        if not all(_does_more(mode, guard, block) for block in standing):
+        if live and last is not None and guard.verdict == "refuse":
             return None
         decisions, passed = (last.decisions, last.passed) if last is not None else (0, 0)
         until_ms = now_ms + self._duration_ms(target, passed)
@@ -143,14 +146,6 @@ class Policy:
             guard=guard,
             decided_ms=now_ms,
         )
-
-    def _around(self, target: str, finding: Finding, now_ms: int) -> Block | None:
-        """The block of the /64 that stands for one address in it: no less was its reason."""
-        around = self._blocks.get(net_of(target))
-        if around is None or around.verdict == "refuse" or now_ms >= around.until_ms:
-            return None
-        no_less = SEVERITIES.index(around.severity) >= SEVERITIES.index(finding.severity)
-        return around if no_less else None
 
     def mode_of(self, finding: Finding) -> Mode:
         """The weakest mode that the policy, the rule and the enforcement point are given."""
@@ -277,16 +272,17 @@ def targets_of(finding: Finding) -> list[str]:
     return sorted(set(finding.ips))
 
 
-def _does_more(mode: Mode, guard: Guard, standing: Block) -> bool:
-    """Whether a decision does more than one that stands: it acts, or asks nobody any more.
-
-    One that waits for a person must not hold up one that needs none; nor must a simulated one.
-    """
-    if standing.verdict == "refuse" or (standing.mode == "simulate" and mode != "simulate"):
-        return guard.verdict != "refuse"
-    if guard.verdict != "pass" or (standing.verdict == "pass" and standing.mode != "approval"):
+def _covers(around: Block | None, finding: Finding, mode: Mode, now_ms: int) -> bool:
+    """Whether the block of a /64 stands for that of one address in it: no less was its reason."""
+    if around is None or around.verdict == "refuse" or now_ms >= around.until_ms:
         return False
-    return mode == "enforce" or mode == standing.mode == "simulate"
+    no_less = SEVERITIES.index(around.severity) >= SEVERITIES.index(finding.severity)
+    return no_less and not _stronger(mode, around)
+
+
+def _stronger(mode: Mode, last: Block) -> bool:
+    """Whether a rule that may act must not be held up by one that was only simulated."""
+    return last.mode == "simulate" and mode != "simulate"
 
 
 def attack_start_ms(first_seen_ms: int, episode_ms: int, now_ms: int) -> int:

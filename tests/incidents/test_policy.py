@@ -114,36 +114,6 @@ def test_a_simulated_rule_does_not_hold_up_one_that_may_act():
     assert first.id != second.id
 
 
-BESIDE = [
-    ("asks, then asks again", (0.7, "enforce"), (0.7, "enforce"), False),
-    ("asks, then needs nobody", (0.7, "enforce"), (0.95, "enforce"), True),
-    ("asks by its mode, then needs nobody", (0.95, "approval"), (0.95, "enforce"), True),
-    ("asks by its mode, and again", (0.95, "approval"), (0.95, "approval"), False),
-    ("asks, then by its mode", (0.7, "enforce"), (0.95, "approval"), False),
-    ("needs nobody, then would", (0.95, "enforce"), (0.95, "enforce"), False),
-    ("would ask, then would not", (0.7, "simulate"), (0.95, "simulate"), True),
-    ("asks, then would not", (0.7, "enforce"), (0.95, "simulate"), False),
-]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "is_beside"), [c[1:] for c in BESIDE], ids=[c[0] for c in BESIDE]
-)
-@pytest.mark.parametrize("actor", [A, net("2001:db8::/64")], ids=str)
-def test_what_waits_for_a_person_does_not_hold_up_what_needs_none(actor, first, second, is_beside):
-    judge = policy(mode="enforce")
-    judge._guards._population.observe({("2001:db8::99", "someone"): T0})
-    (one,) = decide(judge, finding(actor, T0, confidence=first[0], mode=first[1]))
-    ip = address("2001:db8::9") if actor.type == "subnet" else actor
-    saved = judge.take_dirty()
-    judge.load(saved)
-    more = decide(judge, finding(ip, T0 + 1, confidence=second[0], mode=second[1]))
-    assert [(block.guard.verdict, block.mode) for block in more] == [
-        ("pass", second[1])
-    ] * is_beside
-    assert one.id not in {block.id for block in more}
-
-
 def test_a_refused_backlog_is_decided_again_when_it_goes_on():
     judge = policy()
     old = finding(A, T0 - HOUR)
