@@ -56,8 +56,8 @@ _AFTER_PATH = (
 _TIME = r'(?:ACCESS )?\[([^\]]{1,40}+)\] "'
 _HEAD = re.compile(rf"{_TIME}(\S++) (\S++){_AFTER_PATH}", re.ASCII)
 _ODD_PATH = re.compile(rf"{_TIME}(\S++) (.*?){_AFTER_PATH}", re.ASCII | re.DOTALL)
-_QUOTED = 5
-"""X-Forwarded-For, agent, request id, authority, upstream host."""
+_SERVERS = 3
+"""Request id, authority, upstream host: after X-Forwarded-For and agent."""
 _REMOTE_ADDRESS = 3
 """After cluster, upstream local and downstream local address; behind it TLS name and route."""
 _REFUSING = frozenset({"UAEX", "RL", "RLSE", "IH"})
@@ -101,13 +101,15 @@ def _quoted(text: str) -> tuple[str, bool, str, str, str]:
     Raises:
         Unreadable: not_this_format, if there are too few.
     """
-    parts = text.split('" "')
-    if len(parts) == _QUOTED:
-        return parts[0], True, parts[1], parts[2], parts[3]
-    if len(parts) < _QUOTED:
+    # From the right, where no client writes: an agent may end with a quote and a space.
+    written, *servers = text.rsplit('" "', _SERVERS)
+    front = written.split('" "')
+    if len(servers) < _SERVERS or len(front) < 2:
         raise Unreadable("not_this_format")
+    request_id, authority, _ = servers
+    if len(front) == 2:
+        return front[0], True, front[1], request_id, authority
     # Some of these quotes are a client's. The last proxy ended X-Forwarded-For with an address.
-    *front, request_id, authority, _ = parts
     ends = [at for at, part in enumerate(front[:-1]) if is_address_list(part)]
     if front[0] == "-":
         ends.insert(0, 0)

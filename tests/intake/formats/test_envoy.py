@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from intake.formats.envoy import FORMAT
@@ -211,6 +211,7 @@ WRITTEN = st.text(st.sampled_from('" ,-x192.0') | st.characters(codec="ascii"), 
 
 
 @given(WRITTEN, WRITTEN)
+@example('" ', "")
 def test_no_header_can_change_what_is_the_servers(agent, forwarded):
     # The proxy in front appends its peer.
     found = parse(istio(agent=agent, forwarded=f"{forwarded}, 192.0.2.1"))
