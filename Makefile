@@ -64,7 +64,7 @@ PYTEST := $(VENV)/bin/pytest -q -n auto --maxprocesses 8 --dist loadfile
 # Left to `test`, beside what needs a second process: whole runs, and properties over many examples.
 WHOLE := contract e2e faults golden property stack
 
-check: $(DEV) ## lint, types and unit tests: about a minute
+check: $(DEV) ## lint, types and unit tests
 	$(STATIC)
 	$(PYTEST) -m "not stack" --hypothesis-profile few $(WHOLE:%=--ignore=tests/%)
 
