@@ -150,7 +150,7 @@ class EcsReader(RecordReader):
                     or "headers" in response
                 ):  # fmt: skip
                     return long_way(line)
-                if "query" in url and (query := url["query"]) and not (whole and "?" in target):
+                if (query := url.get("query")) not in {"", None} and not (whole and "?" in target):
                     if "?" in target or query == "-":
                         return long_way(line)
                     target = f"{target}?{query.removeprefix('?')}"

@@ -252,7 +252,10 @@ PATHS = st.sampled_from(
     http.request.headers.x-user-id user.id""".split()
 )
 READERS = {
-    trust: (EcsReader(settings).parser(), RecordReader(settings, NAMES, wrappers=False).parser())
+    trust: (
+        EcsReader(settings).parser(),
+        RecordReader(settings, NAMES, wrappers=False, query_apart=True).parser(),
+    )
     for trust in ("asserted", "gateway")
     for settings in [
         IntakeSettings(trust=Trust(principal=trust), internal_headers=["X-User-ID", "X-Debug"])
