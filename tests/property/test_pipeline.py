@@ -196,8 +196,14 @@ def test_any_interleaving_within_the_lateness(log, rng, cuts):
     arriving = sorted(log, key=lambda pair: pair[0] + rng.random() * JITTER_S)
     found, affected = judgement(in_order(arriving), cuts)
     expected, whose = judgement(in_order(log))
-    # An incident is named after the first of several actors that was noticed.
-    assert (found, sorted(affected.values())) == (expected, sorted(whose.values()))
+    # An incident is named after the first of several actors that was noticed. Of lines of one
+    # second, a /64's finding rests on those that stand first: of sessions that got nothing, not
+    # always the same have an incident.
+    assert (found, _reached(affected)) == (expected, _reached(whose))
+
+
+def _reached(affected):
+    return sorted(filter(None, affected.values()))
 
 
 @many
