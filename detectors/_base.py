@@ -95,11 +95,16 @@ class Detector(ABC, Generic[S]):
         self.by = self.key
         """What this instance's state is kept under: `key`, or Key.SUBNET."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether this instance speaks only of what the addresses of a /64 did together."""
+        return self.by is Key.SUBNET
+
     def actor(self, signal: Signal) -> Actor:
         """Whom a finding is about that a signal completes."""
         if self.by is Key.ACTOR:
             return signal.actor
-        return Actor("subnet", signal.subnet) if self.by is Key.SUBNET else Actor("ip", signal.ip)
+        return Actor("subnet", signal.subnet) if self.shared else Actor("ip", signal.ip)
 
     @property
     @abstractmethod
@@ -126,9 +131,8 @@ class Detector(ABC, Generic[S]):
         for level in levels:
             if level.severity in state.emitted or len(state.sightings) < level.limit:
                 continue
-            shared = self.by is Key.SUBNET
             histories = state.sightings.values()
-            if sightings := deciding(histories, level, second, state.last_s, shared=shared):
+            if sightings := deciding(histories, level, second, state.last_s, shared=self.shared):
                 state.emitted = [*state.emitted, level.severity]
                 yield self.finding(actor, level, sightings, state)
 

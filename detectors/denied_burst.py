@@ -113,7 +113,6 @@ class DeniedBurst(Detector[Burst]):
             state.add(Sighting.of(signal, target, kind, discounted=signal.cross_site))
         # Behind one address are many people; those of one user agent may be one.
         alone = signal.actor.type != "ip"
-        shared = self.by is Key.SUBNET
         histories = [
             tuple(s for s in history if alone or s.fingerprint == signal.fingerprint)
             for history in state.sightings.values()
@@ -126,7 +125,7 @@ class DeniedBurst(Detector[Burst]):
             if not enough(found, self.settings.limit):
                 continue
             window = inside(histories, FOREIGN | UNKNOWN, from_s, end_s)
-            if shared and not is_shared(window, self.settings.limit):
+            if self.shared and not is_shared(window, self.settings.limit):
                 continue
             foreign = distinct(histories, FOREIGN, from_s, end_s)
             state.burst = foreign if enough(foreign, self.settings.limit) else found

@@ -124,9 +124,9 @@ class IdentityFanout(Detector[Fan]):
         fresh = Sighting.of(signal, signal.claimed, ANY, discounted=signal.cross_site)
         group = state.join("claims " + signal.session, fresh, window_s, repeats=True)
         level = Level("high", limit, window_s, ANY, "claimed", "user id", UNSURE)
-        shared, histories = self.by is Key.SUBNET, group.values()
+        histories = group.values()
         if len(group) >= limit and (
-            found := deciding(histories, level, fresh.second, state.last_s, shared=shared)
+            found := deciding(histories, level, fresh.second, state.last_s, shared=self.shared)
         ):
             yield from self._emit(actor, level, fresh.second, found, state, {"sessions": 1})
 
@@ -155,8 +155,7 @@ class IdentityFanout(Detector[Fan]):
         for end_s in ends(second, state.last_s, seen):
             window = (end_s - window_s, end_s)
             limits = (self.novel_limit, self.proven_limit)
-            shared = self.by is Key.SUBNET
-            feature, found = crossing(state, group, added, window, limits, shared=shared)
+            feature, found = crossing(state, group, added, window, limits, shared=self.shared)
             if found:
                 level = Level("high", self.novel_limit, window_s, ANY, feature, "user id", NAMELESS)
                 explain: Explain = {

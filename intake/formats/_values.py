@@ -1,4 +1,4 @@
-"""Values of JSON records as the texts and numbers of a line, whatever types a logger gave them.
+"""Values of JSON records as texts, numbers and request of a line, whatever types a logger gave.
 
 Decoded values in; text, number or None for what says nothing ("", "-", null, objects) out. They
 MUST raise nothing but `Unreadable`, and `Imprecise` for ids that have to be read again.
@@ -43,7 +43,6 @@ _TRACE = re.compile(
     r"|(?:(?:.{0,80};)?Root=)?(1-[0-9a-f]{8}-[0-9a-f]{24})(?:;.{0,80})?",
     re.IGNORECASE,
 )
-
 _BARE_PATH = re.compile(r"[\w.~%-]++(?:[/?]|\Z)", re.ASCII)
 """A path without its slash (Akamai): no `*`, and no `host:port`, which CONNECT asks for."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -88,8 +88,6 @@ _ID_LABEL = re.compile(r"(?i:(?:x[-_])?req(?:uest)?[-_]?id)=")
 _REQUEST_ID = re.compile(
     r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII
 )
-
-
 # A request's id before its user, as BunkerWeb has it.
 _ID_AND_USER = re.compile(rf"({_REQUEST_ID.pattern})(?: -)? (.++)", re.ASCII | re.DOTALL)
 
